@@ -1,0 +1,38 @@
+/* What a compiled CPU kernel and the runtime agree on. C99, no dependency. Changed only by appending. */
+#ifndef LATHE_KERNEL_ABI_H
+#define LATHE_KERNEL_ABI_H
+#include <stdint.h>
+
+#define LATHE_KERNEL_ABI_VERSION 1
+
+/* Why a kernel stopped. Zero is success; a kernel that faults leaves its outputs unspecified. */
+enum {
+  LATHE_FAULT_NONE = 0,
+  /* An index lies outside the dimension it addresses: `value` was found at flat element `index` of operand `operand`;
+     valid indices are [-limit, limit). */
+  LATHE_FAULT_INDEX_OUT_OF_RANGE = 1
+};
+
+typedef struct lathe_kernel_fault {
+  int32_t code;    /* one of LATHE_FAULT_* */
+  int32_t operand; /* position in the launch's operands */
+  int64_t index;   /* flat element of that operand */
+  int64_t value;   /* what was read there */
+  int64_t limit;   /* the dimension it had to be below */
+} lathe_kernel_fault;
+
+/* One call computes the tiles [tile_begin, tile_end) of a launch. Tiles write disjoint memory and share no sums, so any
+   split over threads gives the same bits. All pointers outlive the call; the kernel keeps none. */
+typedef struct lathe_kernel_call {
+  void *const *operands;     /* in the launch's order; each at least 64-byte aligned, except the caller's own tensors */
+  const int64_t *params;     /* values of the launch's parameter formulas */
+  int64_t tile_begin;
+  int64_t tile_end;
+  void *scratch;             /* 64-byte aligned, this worker's own, at least the kernel's scratch bytes; not zeroed */
+  lathe_kernel_fault *fault; /* written before a non-zero return */
+} lathe_kernel_call;
+
+/* Returns LATHE_FAULT_NONE or the code that it wrote to call->fault. */
+typedef int32_t (*lathe_kernel_fn)(const lathe_kernel_call *call);
+
+#endif
