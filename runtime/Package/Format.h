@@ -1,9 +1,11 @@
 // The fixed-size parts of a package file: the header and the segment table. All little-endian, read by copying.
 //
-//   [0, 128)         Header
-//   [table_offset)   FlatBuffer of Package.fbs, table_size bytes, at most kMaxTableSize; identifier at byte 4 of it
+//   [0, 128)          Header
+//   [table_offset)    FlatBuffer of Package.fbs, table_size bytes, at most kMaxTableSize; identifier at byte 4 of it
 //   [segments_offset) segment_count records of Segment
-//   segments         each at a multiple of its alignment, in ascending order, not overlapping; gaps are zero
+//   segments          each at a multiple of its alignment, in ascending order, not overlapping
+//
+// The parts come in this order; the gaps between them are zero and shorter than kMaxAlignment; nothing follows the last.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -14,6 +16,7 @@ inline constexpr char kMagic[8] = {'L', 'A', 'T', 'H', 'E', '\r', '\n', '\x1a'};
 inline constexpr uint32_t kFormatMajor = 1; // a reader refuses another major
 inline constexpr uint32_t kFormatMinor = 0; // a reader of 1.x takes every 1.y with known required features
 inline constexpr uint64_t kMaxTableSize = 16u << 20;
+inline constexpr uint64_t kMaxAlignment = 4096;
 inline constexpr uint64_t kWeightChunk = 1u << 20; // weights are hashed in chunks, so that they can be verified lazily
 
 struct Header {
@@ -25,8 +28,8 @@ struct Header {
   uint64_t segments_offset;
   uint32_t segment_count;
   uint32_t reserved;       // zero
-  uint8_t table_sha256[32]; // of the FlatBuffer followed by the segment records
-  uint8_t padding[24];      // zero
+  uint8_t table_sha256[32]; // of this header up to this field, then the FlatBuffer, then the segment records
+  uint8_t padding[32];      // zero
 };
 static_assert(sizeof(Header) == 128);
 

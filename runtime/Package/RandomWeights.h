@@ -1,0 +1,23 @@
+// Weights that a package names by a seed instead of storing them. The same numbers everywhere: integer arithmetic, one
+// exact conversion and one rounding multiplication.
+#pragma once
+#include <cstdint>
+
+namespace lathe::package {
+
+// splitmix64's output function (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
+inline uint64_t mix64(uint64_t z) {
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return z ^ (z >> 31);
+}
+
+// u(seed, tensor, index) in [-1, 1), a multiple of 2^-23, so exact in an f32. Counter-based: any element on its own.
+inline float randomUnit(uint64_t seed, uint64_t tensor, uint64_t index) {
+  constexpr uint64_t golden = 0x9e3779b97f4a7c15u;
+  uint64_t stream = mix64(seed + golden * (tensor + 1));
+  uint64_t bits = mix64(stream + golden * (index + 1));
+  return static_cast<float>(static_cast<int64_t>(bits >> 40) - (int64_t(1) << 23)) * 0x1p-23f;
+}
+
+} // namespace lathe::package
