@@ -17,6 +17,7 @@ execute_process(
           windowsdriver libdriver
   OUTPUT_VARIABLE llvm_archives OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
 separate_arguments(llvm_archives)
+list(FILTER llvm_archives EXCLUDE REGEX "Polly") # listed, though not part of the packages and not needed
 add_library(lathe_llvm INTERFACE)
 target_link_directories(lathe_llvm INTERFACE ${LLVM_LIBRARY_DIRS})
 target_link_libraries(lathe_llvm INTERFACE
