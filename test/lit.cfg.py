@@ -1,0 +1,41 @@
+# The lit tests: every .mlir and .test below this folder.
+#
+# Features: x86-64-v3, x86-64-v4 (what this machine can run), models (the models of ../shared, or of $LATHE_MODELS),
+# compiler (the build has it), address-sanitizer. Substitutions: %models, %lathe-source.
+import os
+import lit.formats
+
+config.name = "lathe"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".mlir", ".test"]
+config.excludes = ["Inputs", "unit"]
+config.test_source_root = os.path.dirname(__file__)
+config.test_exec_root = os.path.join(config.lathe_build, "test")
+
+tools = os.path.join(config.lathe_build, "bin")
+config.environment["PATH"] = os.pathsep.join([tools, config.llvm_tools, os.environ["PATH"]])
+for name in ["HOME", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"]:
+    if name in os.environ:
+        config.environment[name] = os.environ[name]
+config.environment["FILECHECK_OPTS"] = "--enable-var-scope --dump-input=fail"
+
+with open("/proc/cpuinfo") as f:
+    cpu = set(next((line for line in f if line.startswith("flags")), "").split())
+if {"avx2", "fma", "bmi1", "bmi2", "f16c"} <= cpu:
+    config.available_features.add("x86-64-v3")
+    if {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"} <= cpu:
+        config.available_features.add("x86-64-v4")
+
+if os.path.exists(os.path.join(tools, "lathe")):
+    config.available_features.add("compiler")
+if "address" in config.sanitize:
+    config.available_features.add("address-sanitizer")
+
+# Unpacked models: a folder with corpus/ in it. `make models` unpacks ../shared into the build folder.
+for models in [os.environ.get("LATHE_MODELS", ""), os.path.join(config.lathe_build, "models")]:
+    if models and os.path.isdir(os.path.join(models, "corpus")):
+        config.available_features.add("models")
+        config.substitutions.append(("%models", models))
+        break
+config.substitutions.append(("%lathe-source", config.lathe_source))
+config.substitutions.append(("%lathe-build", config.lathe_build))
