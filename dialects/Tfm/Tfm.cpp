@@ -1,6 +1,7 @@
 // The tfm dialect's attributes, types with symbolic dimensions, and the definitions that TableGen generates.
 #include "dialects/Tfm/Tfm.h"
 #include "dialects/Tfm/Verify.h"
+#include "dialects/Tfm/Weights.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -14,7 +15,10 @@ using namespace lathe::tfm;
 #define GET_OP_CLASSES
 #include "dialects/Tfm/TfmOps.cpp.inc"
 
+TfmDialect::~TfmDialect() = default;
+
 void TfmDialect::initialize() {
+  weights = std::make_unique<Weights>();
   addAttributes<
 #define GET_ATTRDEF_LIST
 #include "dialects/Tfm/TfmAttrs.cpp.inc"

@@ -10,6 +10,9 @@
 #include "mlir/IR/TensorEncoding.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
+namespace lathe::tfm {
+class Weights;
+}
 #include "dialects/Tfm/TfmDialect.h.inc"
 #include "dialects/Tfm/TfmEnums.h.inc"
 #include "dialects/Tfm/TfmInterfaces.h.inc"

@@ -30,6 +30,16 @@ def Tfm_Dialect : Dialect {
   }];
   let useDefaultAttributePrinterParser = 1;
   let hasConstantMaterializer = 1;
+  let hasNonDefaultDestructor = 1;
+  let extraClassDeclaration = [{
+    /// The bytes of this context's weights; dialects/Tfm/Weights.h.
+    Weights &getWeights() { return *weights; }
+
+  private:
+    std::unique_ptr<Weights> weights;
+
+  public:
+  }];
 }
 
 class Tfm_Attr<string name, string attrMnemonic, list<Trait> traits = []> : AttrDef<Tfm_Dialect, name, traits> {
