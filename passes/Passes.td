@@ -1,0 +1,7 @@
+// All passes of Lathe. One name, four spellings: the file QuantizeWeights.cpp, the def QuantizeWeightsPass, the flag
+// --lathe-quantize-weights, the test quantize-weights.mlir.
+include "mlir/Pass/PassBase.td"
+include "passes/Simplify/Simplify.td"
+include "passes/Fuse/Fuse.td"
+include "passes/Schedule/Schedule.td"
+include "passes/Plan/Plan.td"
