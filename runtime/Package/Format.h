@@ -5,7 +5,8 @@
 //   [segments_offset) segment_count records of Segment
 //   segments          each at a multiple of its alignment, in ascending order, not overlapping
 //
-// The parts come in this order; the gaps between them are zero and shorter than kMaxAlignment; nothing follows the last.
+// The parts come in this order; the gaps between them are zero and shorter than kMaxAlignment; nothing follows the
+// last.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -27,17 +28,17 @@ struct Header {
   uint64_t table_offset, table_size;
   uint64_t segments_offset;
   uint32_t segment_count;
-  uint32_t reserved;       // zero
+  uint32_t reserved;        // zero
   uint8_t table_sha256[32]; // of this header up to this field, then the FlatBuffer, then the segment records
   uint8_t padding[32];      // zero
 };
 static_assert(sizeof(Header) == 128);
 
 enum class SegmentKind : uint32_t {
-  Weights = 1,     // tensors, each at a multiple of 64; the segment at a multiple of 4096
+  Weights = 1,      // tensors, each at a multiple of 64; the segment at a multiple of 4096
   WeightHashes = 2, // SHA-256 of each kWeightChunk of the Weights segment named by `link`, 32 bytes each
   CpuElf = 3,
-  Metadata = 4,    // JSON: recipe, report, compiler version, hashes of the inputs
+  Metadata = 4, // JSON: recipe, report, compiler version, hashes of the inputs
 };
 
 struct Segment {

@@ -1,0 +1,33 @@
+// Formulas over the program's symbols: well-formedness, values, bounds over ranges, and text.
+#pragma once
+#include "runtime/Package/Package_generated.h"
+#include <cstddef>
+#include <cstdint>
+
+namespace lathe::runtime {
+
+inline constexpr uint32_t kMaxFormulaSteps = 256;
+
+struct Range {
+  int64_t min, max;
+};
+
+// Null when evaluating can neither leave the steps' stack nor name a symbol that does not exist; else what is wrong.
+const char *malformed(const package::Formula &formula, size_t symbolCount);
+
+// For well-formed formulas. False on overflow, division by less than one, or a negative result.
+bool evaluate(const package::Formula &formula, const int64_t *symbols, int64_t &result);
+
+// Bounds of the formula (before the test for a negative result) for symbols in `ranges`, by interval arithmetic; false
+// when a step might overflow or divide by less than one.
+bool bounds(const package::Formula &formula, const Range *ranges, Range &result);
+
+// The index of the symbol that the formula consists of, or -1.
+int32_t bareSymbol(const package::Formula &formula);
+
+bool uses(const package::Formula &formula, uint32_t symbol);
+
+// Writes "512*batch*sequence" into buffer, cut to `size` with its final zero; returns the whole length without it.
+size_t printFormula(const package::Formula &formula, const package::Program &program, char *buffer, size_t size);
+
+} // namespace lathe::runtime

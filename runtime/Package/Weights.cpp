@@ -1,0 +1,109 @@
+// Mapping, hashing and expanding weights.
+#include "runtime/Package/Weights.h"
+#include "runtime/Package/RandomWeights.h"
+#include "runtime/Package/Sha.h"
+#include <algorithm>
+
+namespace lathe::runtime {
+using namespace package;
+
+Weights::~Weights() {
+  for (uint32_t i = 0; i < places.size(); ++i)
+    if (program->weights()->Get(i)->random())
+      allocator.release(places[i], program->weights()->Get(i)->size());
+}
+
+Status Weights::load(const Image &image, const uint8_t *package, lathe_verify verify, bool useShaInstructions) {
+  program = image.program;
+  accelerated = useShaInstructions;
+  lazy = verify == LATHE_VERIFY_LAZY;
+  if (Status status = loadStores(image, package))
+    return status;
+  if (!places.allocate(allocator, program->weights()->size()))
+    return outOfMemory();
+  for (uint32_t i = 0; i < places.size(); ++i) {
+    const Weight &weight = *program->weights()->Get(i);
+    if (weight.random()) {
+      if (Status status = expand(weight, places[i]))
+        return status;
+      expanded += weight.size();
+    } else // kernels only read weights
+      places[i] = const_cast<uint8_t *>(stores[weight.segment()].bytes + weight.offset());
+  }
+  if (verify == LATHE_VERIFY_EAGER)
+    for (const Store &store : stores)
+      if (Status status = verifyRange(store, 0, store.size))
+        return status;
+  return {};
+}
+
+// The hashes themselves are compared with the table's hash of them here, once.
+Status Weights::loadStores(const Image &image, const uint8_t *package) {
+  uint64_t hashBytes = 0;
+  for (const Segment &segment : image.segments)
+    if (segment.kind == static_cast<uint32_t>(SegmentKind::WeightHashes))
+      hashBytes += segment.size;
+  if (!stores.allocate(allocator, image.segments.size()) || !hashes.allocateRaw(allocator, hashBytes) ||
+      !verified.allocate(allocator, hashBytes / 32))
+    return outOfMemory();
+  uint64_t at = 0;
+  for (const Segment &segment : image.segments) {
+    if (segment.kind != static_cast<uint32_t>(SegmentKind::WeightHashes))
+      continue;
+    const Segment &weights = image.segments[segment.link];
+    if (segment.size)
+      memcpy(&hashes[at], package + segment.offset, segment.size);
+    if (Status status = checkSegment(allocator, segment, hashes.data() + at, accelerated))
+      return status;
+    stores[segment.link] = {package + weights.offset, weights.offset, weights.size, hashes.data() + at,
+                            verified.data() + at / 32};
+    at += segment.size;
+    mapped += weights.size;
+  }
+  return {};
+}
+
+Status Weights::verify(uint32_t index) const {
+  const Weight &weight = *program->weights()->Get(index);
+  if (!lazy || weight.random())
+    return {};
+  return verifyRange(stores[weight.segment()], weight.offset(), weight.offset() + weight.size());
+}
+
+Status Weights::verifyRange(const Store &store, uint64_t begin, uint64_t end) const {
+  for (uint64_t chunk = begin / kWeightChunk; chunk * kWeightChunk < end; ++chunk) {
+    // Two threads may hash one chunk at the same time; both come to the same result.
+    if (store.verified[chunk].load(std::memory_order_relaxed))
+      continue;
+    uint8_t digest[32];
+    uint64_t at = chunk * kWeightChunk;
+    sha256(store.bytes + at, std::min(kWeightChunk, store.size - at), accelerated, digest);
+    if (memcmp(digest, store.hashes + chunk * 32, 32))
+      return fail(allocator, LATHE_CORRUPT, "the package is corrupt: weights do not match their SHA-256")
+          .at(store.offset + at);
+    store.verified[chunk].store(true, std::memory_order_relaxed);
+  }
+  return {};
+}
+
+Status Weights::expand(const Weight &weight, void *&place) {
+  auto *out = static_cast<float *>(place = allocator.allocate(weight.size(), 64));
+  if (!out)
+    return outOfMemory();
+  const RandomSource &source = *weight.random();
+  auto value = [&](uint64_t index) { return source.scale() * randomUnit(source.seed(), source.tensor(), index); };
+  const Layout *layout = weight.layout();
+  if (!layout || !layout->panel()) {
+    for (uint64_t i = 0; i < weight.size() / sizeof(float); ++i)
+      out[i] = value(i);
+    return {};
+  }
+  uint64_t panel = layout->panel(), columns = layout->columns();
+  for (uint64_t first = 0; first < columns; first += panel)
+    for (uint64_t row = 0; row < layout->rows(); ++row)
+      for (uint64_t i = 0; i < panel; ++i)
+        *out++ = first + i < columns ? value(row * columns + first + i) : 0;
+  return {};
+}
+
+} // namespace lathe::runtime
