@@ -1,6 +1,17 @@
-# The two commands that a new user needs are `make demo` and `make check`.
-.PHONY: packages build demo check test clean
+# A new user needs two commands: `make demo` and `make check`. Each installs what is missing and builds first.
+.PHONY: help packages build models demo check tidy format fuzz sanitize bench dist clean
 jobs ?= $(shell nproc)
+seconds ?= 20
+SHELL := /bin/bash
+
+help:
+	@echo "make demo    build, compile a real model (MiniLM-L6), embed sentences"
+	@echo "make check   build, run every test"
+	@echo "make build   the tools, into build/bin"
+	@echo "make bench   time Lathe beside ONNX Runtime and OpenVINO; writes docs/performance.md"
+	@echo "make dist    a tarball that runs elsewhere: tools, runtime, headers, docs"
+	@echo "make fuzz    run every fuzzer for seconds=3600"
+	@echo "make tidy    clang-format and clang-tidy over all of it"
 
 packages:
 	@scripts/install-packages.sh
@@ -8,6 +19,36 @@ packages:
 build: packages
 	@[ -f build/build.ninja ] || cmake --preset release
 	@cmake --build build -j $(jobs)
+
+# The models and data of ../shared, where that is there; $LATHE_MODELS names another folder.
+models: packages
+	@scripts/unpack-models.sh build/models
+
+demo: build
+	@examples/sentence-embedding/demo.sh $(sentences)
+
+check: build models
+	@scripts/check.sh $(jobs) $(seconds)
+
+sanitize: packages
+	@[ -f build-sanitize/build.ninja ] || cmake --preset sanitize
+	@cmake --build build-sanitize -j $(jobs)
+
+fuzz: sanitize
+	@test/fuzz/run.sh $(seconds)
+fuzz: seconds := 3600
+
+tidy: build
+	@scripts/tidy.sh --all
+
+format:
+	@git ls-files '*.cpp' '*.h' '*.hpp' '*.c' | xargs clang-format-22 -i
+
+bench: build models
+	@bench/run.sh
+
+dist: build
+	@scripts/make-dist.sh
 
 clean:
 	rm -rf build build-sanitize build-thread

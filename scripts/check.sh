@@ -1,0 +1,13 @@
+#!/bin/bash
+# Every test: check.sh JOBS SECONDS-PER-FUZZER. Stops at the first stage that fails and says which.
+set -eo pipefail
+cd "$(dirname "$0")/.."
+jobs=$1 seconds=$2
+stage() { printf '\n== %s (%ds)\n' "$1" "$SECONDS"; }
+
+stage "format and names"
+scripts/check-format.sh
+scripts/check-names.sh
+stage "lit, units, conformance, models"
+cmake --build build -j "$jobs" --target check-lathe
+stage "done"
