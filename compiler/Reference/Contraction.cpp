@@ -1,0 +1,119 @@
+// Ops that are sums of products: linear, matmul, conv.
+#include "compiler/Reference/Frame.h"
+#include "compiler/Reference/Gemm.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::reference;
+using namespace lathe::tfm;
+
+namespace {
+Result linear(LinearOp op, ArrayRef<int64_t> shape, const Frame &frame) {
+  const Tensor &input = frame[op.getInput()], &weight = frame[op.getWeight()];
+  std::vector<double> x = loadFloats(input), w = loadFloats(weight);
+  int64_t inner = input.getShape().back(), columns = shape.back(), rows = *countElements(shape.drop_back());
+  if (op.getTransposed())
+    w = transposed(w.data(), columns, inner);
+  std::vector<double> result(rows * columns);
+  if (op.getBias())
+    result = broadcast(loadFloats(frame[op.getBias()]), {columns}, {rows, columns});
+  gemm(rows, columns, inner, x.data(), w.data(), result.data());
+  return storeFloats(input.getElementType(), shape, result);
+}
+
+/// The matrices of both operands along the broadcast batch dimensions.
+template <typename T>
+std::vector<T> multiply(MatmulOp op, ArrayRef<int64_t> shape, const Tensor &lhs, const Tensor &rhs, std::vector<T> a,
+                        std::vector<T> b) {
+  int64_t rows = shape[shape.size() - 2], columns = shape.back();
+  int64_t inner = lhs.getShape()[lhs.getShape().size() - (op.getTransposeA() ? 2 : 1)];
+  ArrayRef<int64_t> batch = shape.drop_back(2);
+  std::vector<int64_t> fromA, fromB;
+  auto matrices = [&](const Tensor &operand, std::vector<int64_t> &offsets) {
+    Shape strides = broadcastStrides(operand.getShape().drop_back(2), batch);
+    forEachOffset(batch, strides, 0, [&](int64_t offset) { offsets.push_back(offset); });
+  };
+  matrices(lhs, fromA);
+  matrices(rhs, fromB);
+  std::vector<T> result(*countElements(shape)), swapped;
+  for (size_t i = 0; i < fromA.size(); ++i) {
+    const T *x = a.data() + fromA[i] * rows * inner, *y = b.data() + fromB[i] * inner * columns;
+    std::vector<T> ownX, ownY;
+    if (op.getTransposeA())
+      x = (ownX = transposed(x, inner, rows)).data();
+    if (op.getTransposeB())
+      y = (ownY = transposed(y, columns, inner)).data();
+    gemm(rows, columns, inner, x, y, result.data() + i * rows * columns);
+  }
+  return result;
+}
+
+Result matmul(MatmulOp op, ArrayRef<int64_t> shape, const Frame &frame) {
+  const Tensor &lhs = frame[op.getLhs()], &rhs = frame[op.getRhs()];
+  Type type = tfm::getElementType(op.getResult());
+  if (isa<FloatType>(lhs.getElementType()))
+    return storeFloats(type, shape, multiply(op, shape, lhs, rhs, loadFloats(lhs), loadFloats(rhs)));
+  auto unsignedBits = [](const Tensor &tensor) { // unsigned, so that products wrap
+    std::vector<int64_t> values = loadIntegers(tensor);
+    return std::vector<uint64_t>(values.begin(), values.end());
+  };
+  std::vector<uint64_t> result = multiply(op, shape, lhs, rhs, unsignedBits(lhs), unsignedBits(rhs));
+  return storeIntegers(type, shape, std::vector<int64_t>(result.begin(), result.end()));
+}
+
+/// Positions along the spatial dimensions of a convolution.
+struct Window {
+  Shape input, kernel, output, strides, pads, dilations;
+
+  /// The matrix [channels * kernel, output] of the elements that each output reads; 0 in the padding.
+  std::vector<double> unfold(const double *x, int64_t channels) const {
+    int64_t inputSize = *countElements(input), kernelSize = *countElements(kernel);
+    int64_t outputSize = *countElements(output);
+    std::vector<double> matrix(channels * kernelSize * outputSize);
+    for (int64_t k = 0; k < kernelSize; ++k)
+      for (int64_t o = 0; o < outputSize; ++o) {
+        int64_t position = 0, restK = k, restO = o, scale = 1;
+        bool inside = true;
+        for (size_t d = input.size(); d-- > 0; scale *= input[d]) {
+          int64_t at = restO % output[d] * strides[d] + restK % kernel[d] * dilations[d] - pads[d];
+          restO /= output[d];
+          restK /= kernel[d];
+          inside &= at >= 0 && at < input[d];
+          position += at * scale;
+        }
+        if (inside)
+          for (int64_t c = 0; c < channels; ++c)
+            matrix[(c * kernelSize + k) * outputSize + o] = x[c * inputSize + position];
+      }
+    return matrix;
+  }
+};
+
+Result conv(ConvOp op, ArrayRef<int64_t> shape, const Frame &frame) {
+  const Tensor &input = frame[op.getInput()], &weight = frame[op.getWeight()];
+  Window window{Shape(input.getShape().drop_front(2)),
+                Shape(weight.getShape().drop_front(2)),
+                Shape(shape.drop_front(2)),
+                Shape(op.getStrides()),
+                Shape(op.getPads()),
+                Shape(op.getDilations())};
+  int64_t batch = shape[0], groups = op.getGroups(), outputs = shape[1] / groups, channels = weight.getShape()[1];
+  int64_t inputSize = *countElements(window.input), outputSize = *countElements(window.output);
+  int64_t kernelSize = *countElements(window.kernel);
+  std::vector<double> x = loadFloats(input), w = loadFloats(weight), result(*countElements(shape));
+  if (op.getBias())
+    result = broadcast(loadFloats(frame[op.getBias()]), {1, shape[1], 1}, {batch, shape[1], outputSize});
+  for (int64_t b = 0; b < batch; ++b)
+    for (int64_t g = 0; g < groups; ++g) {
+      std::vector<double> columns = window.unfold(x.data() + (b * groups + g) * channels * inputSize, channels);
+      gemm(outputs, outputSize, channels * kernelSize, w.data() + g * outputs * channels * kernelSize, columns.data(),
+           result.data() + (b * groups + g) * outputs * outputSize);
+    }
+  return storeFloats(input.getElementType(), shape, result);
+}
+} // namespace
+
+ArrayRef<Rule> reference::getContractionRules() {
+  static const Rule rules[] = {rule<LinearOp, linear>(), rule<MatmulOp, matmul>(), rule<ConvOp, conv>()};
+  return rules;
+}
