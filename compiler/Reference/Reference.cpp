@@ -40,6 +40,13 @@ Tensor Tensor::get(ElementsAttr literal) {
   return storeIntegers(element, type.getShape(), values);
 }
 
+DenseElementsAttr Tensor::toLiteral() const {
+  auto type = RankedTensorType::get(shape, elementType);
+  if (elementType.isInteger(1))
+    return DenseElementsAttr::get(type, ArrayRef<bool>(reinterpret_cast<const bool *>(bytes.data()), bytes.size()));
+  return DenseElementsAttr::getFromRawBuffer(type, bytes);
+}
+
 int64_t Tensor::getNumElements() const { return *countElements(shape); }
 
 Tensor Tensor::reshaped(ArrayRef<int64_t> newShape) const {

@@ -19,6 +19,7 @@ public:
   /// A view of bytes that outlive every copy of it.
   static Tensor view(mlir::Type elementType, llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<char> bytes);
   static Tensor get(mlir::ElementsAttr literal);
+  mlir::DenseElementsAttr toLiteral() const;
 
   mlir::Type getElementType() const { return elementType; }
   llvm::ArrayRef<int64_t> getShape() const { return shape; }

@@ -1,12 +1,13 @@
 // lathe-opt: runs single passes over IR, for tests.
-#include "dialects/Kernel/Kernel.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "mlir/Transforms/Passes.h"
+#include "passes/Passes.h"
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   registry.insert<mlir::func::FuncDialect, lathe::tfm::TfmDialect, lathe::kernel::KernelDialect>();
   mlir::registerCanonicalizerPass();
   mlir::registerCSEPass();
+  lathe::registerLathePasses();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "Lathe's pass driver\n", registry));
 }
