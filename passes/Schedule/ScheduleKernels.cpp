@@ -1,0 +1,144 @@
+// The schedule phase for CPUs: a strategy, tile sizes and formulas of tiles and scratch for every kernel.
+#include "passes/Passes.h"
+#include "passes/Schedule/Strategy.h"
+
+namespace lathe {
+#define GEN_PASS_DEF_SCHEDULEKERNELSPASS
+#include "passes/Passes.h.inc"
+} // namespace lathe
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::schedule;
+
+namespace {
+Dim roundUp(const Dim &value, int64_t multiple) { return Dim(multiple) * Dim::ceildiv(value, multiple); }
+/// Bytes of that many f32, as the emitter allots them.
+Dim floats(const Dim &count) { return roundUp(count, 16) * Dim(4); }
+
+struct Formulas {
+  Dim tiles, scratch;
+};
+
+Formulas getContractionFormulas(const KernelPlan &plan, const TileSizes &sizes) {
+  Contraction first = *getContraction(plan.anchors[0]);
+  Dim scratch = floats(sizes.rows * kPanelWidth);
+  BlockArgument memory = getMemory(first.lhs);
+  bool packLhs = !memory || first.transposeLhs || !tfm::getElementType(first.lhs).isF32();
+  if (packLhs)
+    scratch = scratch + floats(Dim(sizes.blockRows) * first.k);
+  Dim tileRows = Dim::ceildiv(first.m, sizes.tileRows), chunks = 0, packed = 0, whole = 0;
+  for (Operation *op : plan.anchors) {
+    Contraction c = *getContraction(op);
+    chunks = chunks + Dim::ceildiv(c.n, sizes.tileColumns);
+    Dim columns = plan.wholeRows ? roundUp(c.n, kPanelWidth) : Dim(sizes.tileColumns);
+    if (!getPanel(c.rhs))
+      packed = plan.wholeRows ? packed + floats(c.k * columns) : floats(c.k * columns);
+    whole = whole + floats(Dim(sizes.blockRows) * roundUp(c.n, kPanelWidth));
+  }
+  scratch = scratch + packed;
+  if (!plan.wholeRows)
+    return {first.batch * chunks * tileRows, scratch};
+  scratch = scratch + whole;
+  for (Operation *op : plan.rowOps)
+    scratch = scratch + floats(getTrailingSize(op->getOperand(0), *getLeadingDims(op->getOperand(0), plan.rows)));
+  return {first.batch * tileRows, scratch};
+}
+
+Formulas getAttentionFormulas(tfm::AttentionOp op, const TileSizes &sizes) {
+  SmallVector<Dim> q = tfm::getDims(op.getQuery()), k = tfm::getDims(op.getKey()), v = tfm::getDims(op.getValue());
+  int64_t heads = op.getHeads(), kvHeads = op.getKvHeads();
+  Dim d = q[2].exactDiv(heads).value_or(q[2]), dv = v[2].exactDiv(kvHeads).value_or(v[2]);
+  Dim keys = roundUp(k[1], kPanelWidth), values = roundUp(dv, kPanelWidth);
+  Dim scratch = floats(d * keys) + floats(keys * values)             // K transposed, V
+                + floats(Dim(sizes.queryRows) * d)                   // queries
+                + floats(Dim(sizes.queryRows) * Dim(sizes.keyBlock)) // scores
+                + floats(Dim(sizes.queryRows) * values)              // sums
+                + Dim(3) * floats(Dim(sizes.queryRows));             // maximum, denominator, seen
+  return {q[0] * Dim(heads) * Dim::ceildiv(q[1], sizes.queryRows), scratch};
+}
+
+Formulas getFormulas(kernel::FuncOp kernel, const KernelPlan &plan, const TileSizes &sizes) {
+  switch (plan.strategy) {
+  case Strategy::Contraction:
+    return getContractionFormulas(plan, sizes);
+  case Strategy::Attention:
+    return getAttentionFormulas(cast<tfm::AttentionOp>(plan.anchors[0]), sizes);
+  case Strategy::Scatter:
+    return {1, 0};
+  case Strategy::Rows: {
+    Dim scratch = 0;
+    for (Operation *op : plan.rowOps)
+      scratch = scratch + floats(getTrailingSize(op->getOperand(0), *getLeadingDims(op->getOperand(0), plan.rows)));
+    return {Dim::ceildiv(plan.rows, sizes.tileRows), scratch};
+  }
+  case Strategy::Map:
+    break;
+  }
+  // Tiles of whole rows of the first result, of about kMapElements; a vector is cut itself.
+  SmallVector<Dim> dims = tfm::getDims(kernel.getResultTypes()[0]);
+  return {Dim::ceildiv(Dim::product(dims), kMapElements), 0};
+}
+
+struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    SmallVector<std::string> names(targets.begin(), targets.end());
+    if (names.empty())
+      names = {"x86-64-v3", "x86-64-v4"};
+    for (const std::string &name : names)
+      if (!getTileSizes(name)) {
+        getOperation().emitError("unknown CPU target '") << name << "'; hint: x86-64-v3 or x86-64-v4";
+        return signalPassFailure();
+      }
+    SmallVector<kernel::LaunchOp> launches;
+    getOperation().walk([&](kernel::LaunchOp launch) { launches.push_back(launch); });
+    llvm::StringMap<SmallVector<kernel::LaunchOp>> byKernel;
+    for (kernel::LaunchOp launch : launches)
+      byKernel[launch.getKernel()].push_back(launch);
+    for (auto kernel : getOperation().getOps<kernel::FuncOp>())
+      if (failed(scheduleKernel(kernel, byKernel.lookup(kernel.getSymName()), names)))
+        return signalPassFailure();
+  }
+
+  LogicalResult scheduleKernel(kernel::FuncOp kernel, ArrayRef<kernel::LaunchOp> launches,
+                               ArrayRef<std::string> names) {
+    auto plan = planKernel(kernel);
+    if (failed(plan))
+      return failure();
+    Builder builder(&getContext());
+    if (plan->strategy == Strategy::Contraction)
+      for (Operation *op : plan->anchors)
+        layOutWeight(kernel, *getContraction(op), launches);
+    SmallVector<Attribute> schedules;
+    for (const std::string &name : names) {
+      TileSizes sizes = *getTileSizes(name);
+      Formulas formulas = getFormulas(kernel, *plan, sizes);
+      if (!formulas.tiles.isValid() || !formulas.scratch.isValid())
+        return kernel.emitOpError("has dimensions whose product is too large");
+      schedules.push_back(kernel::ScheduleAttr::get(&getContext(), builder.getStringAttr(name),
+                                                    tfm::DimsAttr::get(&getContext(), {formulas.tiles}),
+                                                    tfm::DimsAttr::get(&getContext(), {formulas.scratch}),
+                                                    builder.getDictionaryAttr(builder.getNamedAttr(
+                                                        "strategy", builder.getStringAttr(toString(plan->strategy))))));
+    }
+    kernel.setSchedulesAttr(builder.getArrayAttr(schedules));
+    return success();
+  }
+
+  /// Panels for a weight that nothing else in the kernel reads and that every launch passes as it is stored.
+  void layOutWeight(kernel::FuncOp kernel, const Contraction &c, ArrayRef<kernel::LaunchOp> launches) {
+    auto argument = dyn_cast<BlockArgument>(c.rhs);
+    if (!argument || c.kind == Contraction::Kind::Conv || tfm::getDims(c.rhs).size() != 2 || !argument.hasOneUse() ||
+        !tfm::getElementType(c.rhs).isF32() || !cast<RankedTensorType>(c.rhs.getType()).hasStaticShape())
+      return;
+    bool weights = !launches.empty() && llvm::all_of(launches, [&](kernel::LaunchOp launch) {
+      return launch.getInputs()[argument.getArgNumber()].getDefiningOp<tfm::GetOp>();
+    });
+    if (weights)
+      kernel.setArgAttr(argument.getArgNumber(), kernel::kLayoutAttr,
+                        kernel::PanelAttr::get(&getContext(), kPanelWidth, c.transposeRhs));
+  }
+};
+} // namespace

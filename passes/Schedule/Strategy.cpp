@@ -1,0 +1,294 @@
+// Finds the strategy that runs a kernel's body on a CPU.
+#include "passes/Schedule/Strategy.h"
+#include "llvm/ADT/StringSwitch.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::schedule;
+
+StringRef schedule::toString(Strategy strategy) {
+  static constexpr StringLiteral names[] = {"map", "rows", "contraction", "attention", "scatter"};
+  return names[static_cast<unsigned>(strategy)];
+}
+
+std::optional<TileSizes> schedule::getTileSizes(StringRef target) {
+  if (target == "x86-64-v3")
+    return TileSizes{8, 6, 16, 48, 24, 128, 24, 128};
+  if (target == "x86-64-v4")
+    return TileSizes{16, 14, 32, 56, 28, 128, 28, 128};
+  return std::nullopt;
+}
+
+BlockArgument schedule::getMemory(Value value) {
+  while (auto reshape = value.getDefiningOp<tfm::ReshapeOp>())
+    value = reshape.getInput();
+  return dyn_cast<BlockArgument>(value);
+}
+
+kernel::PanelAttr schedule::getPanel(Value value) {
+  auto argument = dyn_cast<BlockArgument>(value);
+  auto kernel = argument ? dyn_cast<kernel::FuncOp>(argument.getOwner()->getParentOp()) : kernel::FuncOp();
+  return kernel ? kernel.getArgAttrOfType<kernel::PanelAttr>(argument.getArgNumber(), kernel::kLayoutAttr)
+                : kernel::PanelAttr();
+}
+
+std::optional<size_t> schedule::getLeadingDims(Value value, const Dim &rows) {
+  Dim product = 1;
+  SmallVector<Dim> dims = tfm::getDims(value);
+  for (size_t i = 0; i <= dims.size(); ++i) {
+    // The last of several that fit takes the 1s along, so that a row is as short as can be.
+    if (product == rows && (i == dims.size() || dims[i] != Dim(1)))
+      return i;
+    if (i < dims.size())
+      product = product * dims[i];
+  }
+  return std::nullopt;
+}
+
+Dim schedule::getTrailingSize(Value value, size_t first) {
+  SmallVector<Dim> dims = tfm::getDims(value);
+  return Dim::product(ArrayRef<Dim>(dims).drop_front(std::min(first, dims.size())));
+}
+
+std::optional<Contraction> schedule::getContraction(Operation *op) {
+  Contraction c;
+  c.op = op;
+  if (auto linear = dyn_cast<tfm::LinearOp>(op)) {
+    SmallVector<Dim> x = tfm::getDims(linear.getInput()), result = tfm::getDims(linear.getResult());
+    c.kind = Contraction::Kind::Linear;
+    c.lhs = linear.getInput(), c.rhs = linear.getWeight();
+    c.batch = 1, c.k = x.back(), c.n = result.back();
+    c.m = Dim::product(ArrayRef<Dim>(x).drop_back());
+    c.transposeRhs = linear.getTransposed();
+    return c;
+  }
+  if (auto matmul = dyn_cast<tfm::MatmulOp>(op)) {
+    if (!isa<FloatType>(tfm::getElementType(matmul.getResult())))
+      return std::nullopt;
+    SmallVector<Dim> result = tfm::getDims(matmul.getResult()), a = tfm::getDims(matmul.getLhs());
+    c.kind = Contraction::Kind::Matmul;
+    c.lhs = matmul.getLhs(), c.rhs = matmul.getRhs();
+    c.transposeLhs = matmul.getTransposeA(), c.transposeRhs = matmul.getTransposeB();
+    c.n = result.back(), c.m = result[result.size() - 2];
+    c.k = a[a.size() - (c.transposeLhs ? 2 : 1)];
+    c.batch = Dim::product(ArrayRef<Dim>(result).drop_back(2));
+    if (tfm::getDims(c.rhs).size() == 2 && !c.transposeLhs && a.size() == result.size()) {
+      c.m = c.batch * c.m;
+      c.batch = 1;
+    }
+    return c;
+  }
+  if (auto conv = dyn_cast<tfm::ConvOp>(op)) {
+    SmallVector<Dim> result = tfm::getDims(conv.getResult()), w = tfm::getDims(conv.getWeight());
+    auto channels = result[1].getConstant();
+    int64_t groups = static_cast<int64_t>(conv.getGroups());
+    if (!channels || *channels % groups != 0)
+      return std::nullopt;
+    c.kind = Contraction::Kind::Conv;
+    c.lhs = conv.getWeight(), c.rhs = conv.getInput();
+    c.batch = result[0] * Dim(groups);
+    c.m = *channels / groups;
+    c.n = Dim::product(ArrayRef<Dim>(result).drop_front(2));
+    c.k = Dim::product(ArrayRef<Dim>(w).drop_front(1));
+    return c;
+  }
+  return std::nullopt;
+}
+
+namespace {
+enum class Relation { Independent, Aligned, RowWise, Unknown };
+
+/// The first axis that a reduction combines, if it combines all from there on.
+std::optional<size_t> getSuffixAxis(Operation *op) {
+  size_t rank = tfm::getDims(op->getOperand(0)).size();
+  if (isa<tfm::LayerNormOp, tfm::RmsNormOp, tfm::L2NormalizeOp>(op))
+    return rank - 1;
+  if (auto softmax = dyn_cast<tfm::SoftmaxOp>(op))
+    return softmax.getAxis() == static_cast<int64_t>(rank) - 1 ? std::optional<size_t>(rank - 1) : std::nullopt;
+  if (isa<tfm::ReduceSumOp, tfm::ReduceMeanOp, tfm::ReduceMaxOp, tfm::ReduceMinOp, tfm::ReduceProdOp>(op) &&
+      isa<FloatType>(tfm::getElementType(op->getOperand(0)))) {
+    ArrayRef<int64_t> axes = op->getAttrOfType<DenseI64ArrayAttr>("axes").asArrayRef();
+    if (axes.empty() || axes.back() != static_cast<int64_t>(rank) - 1 ||
+        axes.back() - axes.front() + 1 != static_cast<int64_t>(axes.size()))
+      return std::nullopt;
+    return axes.front();
+  }
+  return std::nullopt;
+}
+
+/// How values of a body relate to its anchors' results.
+class Relations {
+public:
+  Relations(Dim rows) : rows(std::move(rows)) {}
+  Relation operator[](Value value) const { return relations.lookup(value); }
+  void set(Value value, Relation relation) { relations[value] = relation; }
+
+  void visit(Operation *op) {
+    Relation worst = Relation::Independent;
+    for (Value operand : op->getOperands())
+      worst = std::max(worst, relations.lookup(operand));
+    for (Value result : op->getResults())
+      relations[result] = worst == Relation::Independent ? worst : getRelation(op, result, worst);
+  }
+
+private:
+  Relation getRelation(Operation *op, Value result, Relation worst) const {
+    auto leading = getLeadingDims(result, rows);
+    if (worst == Relation::Unknown || !leading)
+      return Relation::Unknown;
+    SmallVector<Value> dependent;
+    for (Value operand : op->getOperands())
+      if (relations.lookup(operand) != Relation::Independent)
+        dependent.push_back(operand);
+    auto keepsLeading = [&](Value operand) {
+      SmallVector<Dim> from = tfm::getDims(operand), to = tfm::getDims(result);
+      return from.size() >= *leading &&
+             ArrayRef<Dim>(from).take_front(*leading) == ArrayRef<Dim>(to).take_front(*leading);
+    };
+    if (isa<tfm::ElementwiseOpInterface>(op)) {
+      bool aligned = worst == Relation::Aligned;
+      for (Value operand : dependent) {
+        aligned &= tfm::getDims(operand) == tfm::getDims(result);
+        if (tfm::getDims(operand).size() != tfm::getDims(result).size() || !keepsLeading(operand))
+          return Relation::Unknown;
+      }
+      return aligned ? Relation::Aligned : Relation::RowWise;
+    }
+    if (isa<tfm::ReshapeOp>(op)) // the same rows, under other names
+      return getLeadingDims(op->getOperand(0), rows) ? Relation::RowWise : Relation::Unknown;
+    for (Value operand : dependent)
+      if (!keepsLeading(operand))
+        return Relation::Unknown;
+    if (auto axis = getSuffixAxis(op))
+      return *axis >= *leading && dependent.size() == 1 ? Relation::RowWise : Relation::Unknown;
+    if (auto slice = dyn_cast<tfm::SliceOp>(op)) {
+      SmallVector<Dim> starts = slice.getStarts().getDims();
+      for (size_t i = 0; i < *leading; ++i)
+        if (starts[i] != Dim(0) || slice.getSteps()[i] != 1)
+          return Relation::Unknown;
+      return Relation::RowWise;
+    }
+    if (auto concat = dyn_cast<tfm::ConcatOp>(op))
+      return static_cast<size_t>(concat.getAxis()) >= *leading ? Relation::RowWise : Relation::Unknown;
+    if (auto transpose = dyn_cast<tfm::TransposeOp>(op)) {
+      for (size_t i = 0; i < *leading; ++i)
+        if (transpose.getPermutation()[i] != static_cast<int64_t>(i))
+          return Relation::Unknown;
+      return Relation::RowWise;
+    }
+    if (auto rotary = dyn_cast<tfm::RotaryOp>(op)) // its tables are indexed by position, its row is the last dimension
+      return *leading == 2 && dependent.size() == 1 ? Relation::RowWise : Relation::Unknown;
+    return Relation::Unknown;
+  }
+
+  Dim rows;
+  llvm::DenseMap<Value, Relation> relations;
+};
+} // namespace
+
+/// Row ops whose rows are the kernel's. Others, and those over a part of a row, are computed in place.
+static SmallVector<Operation *> getRowOps(kernel::FuncOp kernel, const Dim &rows) {
+  SmallVector<Operation *> ops;
+  for (Operation &op : kernel.getBody().front()) {
+    auto axis = getSuffixAxis(&op);
+    if (!axis)
+      continue;
+    SmallVector<Dim> dims = tfm::getDims(op.getOperand(0));
+    if (Dim::product(ArrayRef<Dim>(dims).take_front(*axis)) == rows)
+      ops.push_back(&op);
+  }
+  return ops;
+}
+
+static FailureOr<KernelPlan> planContraction(kernel::FuncOp kernel, ArrayRef<Operation *> anchors) {
+  KernelPlan plan;
+  plan.strategy = Strategy::Contraction;
+  plan.anchors.assign(anchors.begin(), anchors.end());
+  Contraction first = *getContraction(anchors.front());
+  plan.rows = first.batch * first.m;
+  if (first.kind == Contraction::Kind::Conv) // its result has the groups inside the channels
+    plan.rows = Dim::product(ArrayRef<Dim>(tfm::getDims(first.op->getResult(0))).take_front(2));
+  for (Operation *op : anchors.drop_front()) {
+    Contraction c = *getContraction(op);
+    if (c.kind == Contraction::Kind::Conv || c.lhs != first.lhs || c.batch != Dim(1) || first.batch != Dim(1))
+      return op->emitOpError("can't run in one kernel with ")
+             << first.op->getName() << ": expected linears of one input";
+  }
+  Relations relations(plan.rows);
+  for (Operation &op : kernel.getBody().front()) {
+    if (!llvm::is_contained(anchors, &op)) {
+      relations.visit(&op);
+      continue;
+    }
+    for (Value operand : op.getOperands())
+      if (relations[operand] != Relation::Independent)
+        return op.emitOpError("can't run in one kernel with the contraction that it depends on");
+    relations.set(op.getResult(0), Relation::Aligned);
+  }
+  for (Value result : kernel.getBody().front().getTerminator()->getOperands()) {
+    Relation relation = relations[result];
+    if (relation == Relation::Independent || relation == Relation::Unknown)
+      return emitError(result.getLoc(), "kernel '")
+             << kernel.getSymName() << "': a result that is not computed row by row from its contraction";
+    plan.wholeRows |= relation == Relation::RowWise;
+  }
+  if (plan.wholeRows)
+    plan.rowOps = getRowOps(kernel, plan.rows);
+  return plan;
+}
+
+FailureOr<KernelPlan> schedule::planKernel(kernel::FuncOp kernel) {
+  SmallVector<Operation *> contractions, attentions, scatters;
+  Operation *rowOp = nullptr;
+  for (Operation &op : kernel.getBody().front()) {
+    if (isa<tfm::AttentionOp>(op))
+      attentions.push_back(&op);
+    else if (isa<tfm::ScatterElementsOp, tfm::ScatterNdOp>(op))
+      scatters.push_back(&op);
+    else if (getContraction(&op))
+      contractions.push_back(&op);
+    else if (!rowOp && getSuffixAxis(&op))
+      rowOp = &op;
+  }
+  if (attentions.size() + scatters.size() + !contractions.empty() > 1)
+    return kernel.emitOpError("can't run several of attention, scatter and contraction in one kernel");
+  KernelPlan plan;
+  if (!attentions.empty() || !scatters.empty()) {
+    plan.strategy = attentions.empty() ? Strategy::Scatter : Strategy::Attention;
+    plan.anchors = attentions.empty() ? scatters : attentions;
+    Value anchor = plan.anchors[0]->getResult(0);
+    Dim rows = Dim::product(ArrayRef<Dim>(tfm::getDims(anchor)).drop_back(tfm::getDims(anchor).empty() ? 0 : 1));
+    Relations relations(rows);
+    relations.set(anchor, Relation::Aligned);
+    for (Operation &op : kernel.getBody().front())
+      if (&op != plan.anchors[0])
+        relations.visit(&op);
+    for (Value result : kernel.getBody().front().getTerminator()->getOperands())
+      if (relations[result] != Relation::Aligned || (!scatters.empty() && result != anchor))
+        return emitError(result.getLoc(), "kernel '")
+               << kernel.getSymName() << "': a result that is not computed element by element from "
+               << plan.anchors[0]->getName();
+    return plan;
+  }
+  if (!contractions.empty())
+    return planContraction(kernel, contractions);
+  if (!rowOp)
+    return plan;
+  // Whole rows where every result is row-wise; else each element on its own, which is slow and always right.
+  SmallVector<Dim> dims = tfm::getDims(rowOp->getOperand(0));
+  plan.rows = Dim::product(ArrayRef<Dim>(dims).take_front(*getSuffixAxis(rowOp)));
+  plan.rowOps = getRowOps(kernel, plan.rows);
+  Relations relations(plan.rows);
+  for (Operation &op : kernel.getBody().front()) {
+    relations.visit(&op);
+    if (&op == rowOp)
+      relations.set(op.getResult(0), Relation::RowWise);
+    else if (llvm::is_contained(plan.rowOps, &op) && relations[op.getResult(0)] == Relation::Independent)
+      relations.set(op.getResult(0), Relation::RowWise);
+  }
+  bool rowWise = true;
+  for (Value result : kernel.getBody().front().getTerminator()->getOperands())
+    rowWise &= relations[result] != Relation::Unknown && getLeadingDims(result, plan.rows).has_value();
+  plan.strategy = rowWise ? Strategy::Rows : Strategy::Map;
+  return plan;
+}

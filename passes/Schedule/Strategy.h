@@ -1,0 +1,72 @@
+// How a kernel's body is run on a CPU: which loops, around which op. Read off the body alone, so that the schedule pass
+// and the emitter, which both ask, agree.
+//
+// Every result is computed from the anchors' results. What lies between is
+//   aligned: an element needs the anchor's element at the same place (an epilogue in registers), or
+//   row-wise: an element needs the anchor's elements of the same row (normalisation; needs whole rows at once).
+// Rows are numbered by the product of leading dimensions, columns by the rest.
+#pragma once
+#include "dialects/Kernel/Kernel.h"
+
+namespace lathe::schedule {
+
+enum class Strategy {
+  Map,         // every element of the results on its own
+  Rows,        // a row at a time: statistics over the row, then its elements
+  Contraction, // a register tile over K
+  Attention,   // online softmax over blocks of keys
+  Scatter      // copy, then update in order; one tile
+};
+llvm::StringRef toString(Strategy strategy);
+
+/// A product of matrices: result[batch, m, n] = sum over k of lhs[batch, m, k] * rhs[batch, k, n], + bias. A linear
+/// (and a matmul with a matrix on the right) has no batch: its leading dimensions are all rows. A convolution's rows
+/// are output channels, its columns output positions, its batch the images and groups.
+struct Contraction {
+  enum class Kind { Linear, Matmul, Conv };
+  Kind kind;
+  mlir::Operation *op;
+  mlir::Value lhs, rhs; // lhs: the rows; of a convolution, the weight
+  Dim batch, m, n, k;   // batch: product of batch dimensions
+  bool transposeLhs = false, transposeRhs = false;
+};
+/// Nothing for other ops and for integers.
+std::optional<Contraction> getContraction(mlir::Operation *op);
+
+struct KernelPlan {
+  Strategy strategy = Strategy::Map;
+  llvm::SmallVector<mlir::Operation *> anchors; // contractions with one lhs, the attention or the scatter
+  llvm::SmallVector<mlir::Operation *> rowOps;  // norms, softmaxes and reductions over whole rows, in the body's order
+  Dim rows = 1;                                 // of Rows, and of Contraction: batch * m
+  bool wholeRows = false;                       // of Contraction: the epilogue is row-wise
+};
+/// Fails, with a diagnostic on the kernel, on a body that no strategy runs.
+mlir::FailureOr<KernelPlan> planKernel(kernel::FuncOp kernel);
+
+/// How many leading dimensions of the value make up that many rows; nothing if none do.
+std::optional<size_t> getLeadingDims(mlir::Value value, const Dim &rows);
+/// The product of the dimensions from `first` on.
+Dim getTrailingSize(mlir::Value value, size_t first);
+
+/// What a value is read from: through reshapes, the kernel's argument; or null. Its memory is the value's.
+mlir::BlockArgument getMemory(mlir::Value value);
+/// The panel layout of a kernel's argument, or null.
+kernel::PanelAttr getPanel(mlir::Value value);
+
+/// Tile sizes by target; chosen by measurement, never from the machine that compiles.
+struct TileSizes {
+  int64_t lanes;       // f32 lanes of a vector
+  int64_t rows;        // rows of the register tile
+  int64_t columns;     // its columns
+  int64_t blockRows;   // rows that share a pass over the panels
+  int64_t tileRows;    // rows of a launch's tile
+  int64_t tileColumns; // columns of a launch's tile
+  int64_t queryRows;   // queries of an attention's tile
+  int64_t keyBlock;    // keys between two rescalings
+};
+/// Nothing for a target that the CPU backend doesn't know.
+std::optional<TileSizes> getTileSizes(llvm::StringRef target);
+inline constexpr int64_t kPanelWidth = 32;
+inline constexpr int64_t kMapElements = 4096; // of a tile of Map, roughly
+
+} // namespace lathe::schedule
