@@ -138,6 +138,13 @@ Point multiply(const uint8_t scalar[32], const Point &p, const Field &d) {
   return r;
 }
 
+// Whether the point's order divides 8. With such a key anybody can sign.
+bool hasSmallOrder(Point p, const Field &d) {
+  for (int i = 0; i < 3; ++i)
+    p = add(p, p, d);
+  return equal(p.x, small(0)) && equal(p.y, p.z);
+}
+
 // RFC 8032, 5.1.3.
 bool decode(const uint8_t bytes[32], const Field &d, Point &p) {
   if (!decode(bytes, p.y))
@@ -208,7 +215,7 @@ bool verifyEd25519(const uint8_t signature[64], const uint8_t publicKey[32], con
   Point a, base;
   uint8_t baseBytes[32];
   encode(small(4) * invert(small(5)), baseBytes);
-  if (!decode(publicKey, d, a) || !decode(baseBytes, d, base))
+  if (!decode(publicKey, d, a) || !decode(baseBytes, d, base) || hasSmallOrder(a, d))
     return false;
   Sha512 hash;
   hash.update(signature, 32);
