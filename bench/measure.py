@@ -110,7 +110,7 @@ def status_kib(field):
 
 def mapped_libraries(engine):
     """The engine's own shared libraries that this process has mapped, with their sizes: what a program must ship."""
-    paths = {line.split(maxsplit=5)[5] for line in open("/proc/self/maps") if line.count("/")}
+    paths = {line.split(maxsplit=5)[5].strip() for line in open("/proc/self/maps") if line.count("/")}
     part = f"/{engine.folder}/" if engine.folder != "lathe" else "/liblathe"
     return {
         pathlib.Path(path).name: os.path.getsize(path)

@@ -71,7 +71,7 @@ def load_table(results):
         "",
         "Load: from the model's file, in the page cache, to a session that can run; the library itself is in memory "
         "already. Memory: the most that the process had resident at 1x128, above what it had before loading. "
-        "Libraries: the shared libraries of the engine that a run maps, on disk.",
+        "Libraries: the engine's shared libraries that a run from Python maps, on disk.",
     ]
     return lines
 
@@ -139,7 +139,8 @@ def svg(figures):
             parts.append(
                 f'<rect x="{x:.1f}" y="{at:.1f}" width="{bar * 0.9:.1f}" height="{y(0) - at:.1f}" fill="{COLOURS[name]}"/>'
             )
-            shown = f"{median(figures, workload, name):.3g}"
+            value = median(figures, workload, name)
+            shown = f"{value:.3g}" if value < 100 else f"{value:.0f}"
             parts.append(f'<text x="{x + bar * 0.45:.1f}" y="{at - 4:.1f}" text-anchor="middle" font-size="10">{shown}</text>')
         middle = left + (g + 0.5) * group
         parts.append(f'<text x="{middle:.1f}" y="{height - 22}" text-anchor="middle">{escape(workload)}</text>')

@@ -3,6 +3,7 @@
 # Features: x86-64-v3, x86-64-v4 (what this machine can run), models (the models of ../shared, or of $LATHE_MODELS),
 # compiler (the build has it), address-sanitizer. Substitutions: %models, %lathe-source.
 import os
+import sys
 import lit.formats
 
 config.name = "lathe"
@@ -37,5 +38,6 @@ for models in [os.environ.get("LATHE_MODELS", ""), os.path.join(config.lathe_bui
         config.available_features.add("models")
         config.substitutions.append(("%models", models))
         break
+config.substitutions.append(("%python", sys.executable))
 config.substitutions.append(("%lathe-source", config.lathe_source))
 config.substitutions.append(("%lathe-build", config.lathe_build))

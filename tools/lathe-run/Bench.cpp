@@ -51,8 +51,12 @@ bool measure(Model &model, int64_t warmup, int64_t iterations, double duration, 
              std::string &error) {
   Progress progress("measuring");
   auto begin = Clock::now();
-  if (!model.run(error))
+  lathe_code code = LATHE_OK;
+  if (!model.run(error, &code)) {
+    if (code == LATHE_FAULT)
+      error += "; hint: --fill=NAME=random:LOW:HIGH draws other values";
     return false;
+  }
   result.firstRunMs = secondsSince(begin) * 1e3;
   for (int64_t i = 1; i < warmup; ++i)
     if (!model.run(error))

@@ -16,9 +16,11 @@ const lathe_api &api() {
   return *table;
 }
 
-bool succeeded(lathe_status *status, std::string &error) {
+bool succeeded(lathe_status *status, std::string &error, lathe_code *code) {
   if (!status)
     return true;
+  if (code)
+    *code = api().status_code(status);
   error = api().status_message(status);
   std::string node = api().status_node(status);
   if (!node.empty() && error.find(node) == std::string::npos)
@@ -219,7 +221,7 @@ bool Model::setInputs(std::vector<Tensor> &tensors, std::string &error) {
   return true;
 }
 
-bool Model::run(std::string &error) { return succeeded(api().run(context()), error); }
+bool Model::run(std::string &error, lathe_code *code) { return succeeded(api().run(context()), error, code); }
 
 bool Model::output(uint32_t index, Tensor &tensor, std::string &error) {
   lathe_tensor view;

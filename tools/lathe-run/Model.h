@@ -8,8 +8,8 @@
 
 namespace lathe::tool {
 
-// Takes the status over. True for success; else `error` is its message.
-bool succeeded(lathe_status *status, std::string &error);
+// Takes the status over. True for success; else `error` is its message, and `code`, where given, its code.
+bool succeeded(lathe_status *status, std::string &error, lathe_code *code = nullptr);
 
 const lathe_api &api();
 
@@ -66,7 +66,7 @@ public:
 
   // `tensors` has one for each input, in order, and must outlive the runs. Types are converted where lossless.
   bool setInputs(std::vector<Tensor> &tensors, std::string &error);
-  bool run(std::string &error);
+  bool run(std::string &error, lathe_code *code = nullptr);
   // The latest run's result, copied.
   bool output(uint32_t index, Tensor &tensor, std::string &error);
 
