@@ -171,7 +171,8 @@ std::optional<Dim> Dim::exactDiv(const Dim &divisor) const {
   for (size_t step = 0; step <= terms.size() && !rest.terms.empty(); ++step) {
     bool found = false;
     for (const Term &term : rest.terms) {
-      if (term.coefficient % lead.coefficient != 0)
+      bool overflows = lead.coefficient == -1 && term.coefficient == INT64_MIN;
+      if (overflows || term.coefficient % lead.coefficient != 0)
         continue;
       Term q{term.coefficient / lead.coefficient, term.atoms};
       bool divides = true;
@@ -206,8 +207,11 @@ Dim Dim::floordiv(const Dim &a, const Dim &b) {
     return invalid();
   if (auto quotient = a.exactDiv(b))
     return *quotient;
-  if (a.isConstant() && b.isConstant())
+  if (a.isConstant() && b.isConstant()) {
+    if (b.getConstant() == -1)
+      return a * b; // checked: the least integer has no negative
     return Dim(llvm::divideFloorSigned(*a.getConstant(), *b.getConstant()));
+  }
   // floordiv(c*q + r, c) == q + floordiv(r, c): what the divisor divides leaves the atom.
   Dim whole, rest = a;
   if (auto c = b.getConstant(); c && *c > 0) {
