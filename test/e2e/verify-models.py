@@ -1,6 +1,6 @@
 """Compiles exported models and verifies them on their stored data sets: every model of a folder, one line each.
 
-    verify-models.py MODELS/corpus [--bin build/bin] [--only SUBSTRING] [--all] [--jobs N] [--out FOLDER] [-- COMPILE FLAGS]
+    verify-models.py MODELS/corpus [--bin build/bin] [--only SUBSTRING] [--all] [--jobs N] [--out FOLDER] [--flags="-O0 ..."]
 
 Without --all the f32 models without a cache: those whose path has none of with_past, merged, decoder, genai and whose
 meta.json says fp32. Each runs with its own tolerance (meta.json), on every variant of the code that this machine has when
@@ -44,7 +44,7 @@ def verify(options, folder, name):
     model = options.corpus / name
     meta = json.loads((model / "meta.json").read_text())
     package = folder / (name.replace("/", "-") + ".lathe")
-    failure = call([options.bin / "lathe", "compile", model / "model.onnx", "-o", package, *options.compile_flags])
+    failure = call([options.bin / "lathe", "compile", model / "model.onnx", "-o", package, *options.flags.split()])
     if failure:
         return "compile: " + failure
     tolerance = [f"--{key}={meta['tolerance'][key]}" for key in ("rtol", "atol")]
@@ -65,7 +65,7 @@ def main():
     parser.add_argument("--targets", default="", help="variants of the code, as x86-64-v3,x86-64-v4")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", type=pathlib.Path, help="keep the packages there")
-    parser.add_argument("compile_flags", nargs="*")
+    parser.add_argument("--flags", default="", help="of lathe compile; write --flags=..., for they begin with a dash")
     options = parser.parse_args()
     names = list(chosen(options.corpus, options.only, options.all))
     if not names:
