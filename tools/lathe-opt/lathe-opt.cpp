@@ -5,8 +5,7 @@
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
-  registry.insert<mlir::func::FuncDialect, lathe::tfm::TfmDialect, lathe::kernel::KernelDialect,
-                  lathe::program::ProgramDialect>();
+  registry.insert<mlir::func::FuncDialect, lathe::tfm::TfmDialect, lathe::kernel::KernelDialect>();
   mlir::registerCanonicalizerPass();
   mlir::registerCSEPass();
   lathe::registerLathePasses();

@@ -1,0 +1,29 @@
+// --lathe-canonicalize: one spelling for one computation.
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "passes/Passes.h"
+#include "passes/Simplify/Patterns.h"
+
+namespace lathe {
+#define GEN_PASS_DEF_CANONICALIZEPASS
+#include "passes/Passes.h.inc"
+} // namespace lathe
+
+using namespace mlir;
+using namespace lathe;
+
+LogicalResult simplify::rewrite(Operation *root, RewritePatternSet &&patterns) {
+  populateAlgebraPatterns(patterns);
+  populateMovementPatterns(patterns);
+  GreedyRewriteConfig config;
+  config.setMaxIterations(GreedyRewriteConfig::kNoLimit);
+  return applyPatternsGreedily(root, std::move(patterns), config);
+}
+
+namespace {
+struct CanonicalizePass : lathe::impl::CanonicalizePassBase<CanonicalizePass> {
+  void runOnOperation() override {
+    if (failed(simplify::rewrite(getOperation(), RewritePatternSet(&getContext()))))
+      signalPassFailure();
+  }
+};
+} // namespace
