@@ -1,6 +1,6 @@
 // All passes of Lathe, and the pipelines of the phases that are made of passes.
 #pragma once
-#include "dialects/Kernel/Kernel.h"
+#include "dialects/Program/Program.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassManager.h"
 

@@ -61,7 +61,7 @@ def Kernel_FuncOp : Kernel_Op<"func", [FunctionOpInterface, IsolatedFromAbove, S
   let summary = "one launch: a body of tfm ops";
   let description = [{
     Arguments are activations and weights (`kernel.layout` on those that are packed). Results are new tensors.
-    `origins` names the ONNX nodes that it computes. `schedules`, from the schedule phase on, has one per target.
+    `origins` names the ONNX nodes that its launches compute. `schedules`, from the schedule phase on, has one per target.
     C1: the body has one block, which ends in kernel.return. C2: schedules are #kernel.schedule with distinct targets.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<FunctionType>:$function_type, Kernel_AnchorAttr:$anchor,
@@ -87,8 +87,11 @@ def Kernel_ReturnOp : Kernel_Op<"return", [Pure, HasParent<"FuncOp">, Terminator
 }
 def Kernel_LaunchOp : Kernel_Op<"launch", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "runs a kernel";
-  let description = "C1: the symbol is a kernel.func. C2: operand and result types are its type's.";
-  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<Kernel_Tensor>:$inputs);
+  let description = [{
+    `origins` names the ONNX nodes that this launch computes; equal kernels are one, so the kernel's are all launches'.
+    C1: the symbol is a kernel.func. C2: operand and result types are its type's.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<Kernel_Tensor>:$inputs, OptionalAttr<StrArrayAttr>:$origins);
   let results = (outs Variadic<Kernel_Tensor>:$outputs);
   let assemblyFormat = "$kernel `(` $inputs `)` attr-dict `:` functional-type($inputs, $outputs)";
 }

@@ -1,1 +1,13 @@
 // Passes of the fuse phase.
+def FormKernelsPass : Pass<"lathe-form-kernels", "::mlir::ModuleOp"> {
+  let summary = "Cut @main into kernels: one launch for what fits around one anchor";
+  let description = [{
+    Greedy, around anchors: contractions take the elementwise ops behind them and at most one normalisation of whole rows;
+    reductions take elementwise ops and look-ups on both sides; attention takes cheap masks; what is left becomes maps.
+    Linears of one input that feed one attention, or one gate, are one launch. Cheap sources (constants, extents, iota,
+    elementwise ops on small inputs) are computed again in each kernel that reads them. Reshapes stay in @main, where they
+    cost nothing. Every output of @main is then written by a kernel of its own result. Equal kernels are one.
+  }];
+  let dependentDialects = ["::lathe::kernel::KernelDialect"];
+  let statistics = [Statistic<"launches", "launches", "Launches formed">, Statistic<"kernels", "kernels", "Distinct kernels">];
+}

@@ -15,6 +15,9 @@ const char *malformed(const package::Formula &formula, size_t symbolCount) {
   auto *steps = formula.steps();
   if (steps->size() == 0 || steps->size() > kMaxFormulaSteps)
     return "a formula is empty or too long";
+  if (reinterpret_cast<uintptr_t>(steps->Data()) %
+      alignof(FormulaStep)) // the FlatBuffers verifier sees to 4 bytes only
+    return "a formula is misaligned";
   uint32_t depth = 0;
   for (const FormulaStep *step : *steps) {
     if (step->op() > FormulaOp::MAX)

@@ -149,10 +149,41 @@ Status checkSegment(const Allocator &allocator, const Segment &segment, const vo
       .at(segment.offset);
 }
 
+static constexpr uint32_t kMaxTables = 1u << 18, kMaxOrigins = 1u << 20;
+
+// Tables may be shared, which is legal and makes the verifier visit them again: so the number of visits is bounded. It
+// does not count strings, though, and kernels that share one long list of them would keep it busy for hours.
+static bool originsAreBounded(const uint8_t *bytes, size_t size) {
+  using flatbuffers::Table;
+  using Tables = flatbuffers::Vector<flatbuffers::Offset<Table>>;
+  using Strings = flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>>;
+  flatbuffers::Verifier verifier(bytes, size, /*max_depth=*/16, kMaxTables);
+  if (!verifier.VerifyOffset(0))
+    return false;
+  auto *program = flatbuffers::GetRoot<Table>(bytes);
+  if (!program->VerifyTableStart(verifier) || !program->VerifyOffsetRequired(verifier, Program::VT_KERNELS))
+    return false;
+  auto *kernels = program->GetPointer<const Tables *>(Program::VT_KERNELS);
+  if (!verifier.VerifyVector(kernels))
+    return false;
+  uint64_t count = 0;
+  for (const Table *kernel : *kernels) {
+    if (!kernel->VerifyTableStart(verifier) || !kernel->VerifyOffset(verifier, Kernel::VT_ORIGINS))
+      return false;
+    auto *origins = kernel->GetPointer<const Strings *>(Kernel::VT_ORIGINS);
+    if (!verifier.VerifyVector(origins) || !verifier.EndTable())
+      return false;
+    count += origins ? origins->size() : 0;
+    if (count > kMaxOrigins)
+      return false;
+  }
+  return true;
+}
+
 bool verifyTable(const uint8_t *table, size_t size) {
-  // Tables of Package.fbs nest five deep. Sharing a table from many places is legal and makes the verifier visit it
-  // again, which is why the number of visits is bounded too.
-  flatbuffers::Verifier verifier(table, size, /*max_depth=*/16, /*max_tables=*/1u << 18);
+  if (size < 8 || !originsAreBounded(table, size))
+    return false;
+  flatbuffers::Verifier verifier(table, size, /*max_depth=*/16, kMaxTables);
   return VerifyProgramBuffer(verifier);
 }
 

@@ -13,8 +13,10 @@ for fuzzer in "$fuzzers"/fuzz-*; do
   [ $# = 0 ] || [[ " $* " = *" $name "* ]] || continue
   corpus=$fuzzers/corpus/$name
   mkdir -p "$corpus" "$fuzzers/findings"
-  seeds=test/fuzz/seeds/$name
-  [ -d "$seeds" ] || seeds=
+  seeds=
+  for folder in test/fuzz/seeds/$name "$fuzzers/seeds/$name"; do # found by hand or earlier; made by the build
+    [ ! -d "$folder" ] || seeds="$seeds $folder"
+  done
   echo "fuzzing $name for $seconds s"
   log=$fuzzers/$name.log
   if ! "$fuzzer" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \

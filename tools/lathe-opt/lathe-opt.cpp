@@ -5,7 +5,8 @@
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
-  registry.insert<mlir::func::FuncDialect, lathe::tfm::TfmDialect, lathe::kernel::KernelDialect>();
+  registry.insert<mlir::func::FuncDialect, lathe::tfm::TfmDialect, lathe::kernel::KernelDialect,
+                  lathe::program::ProgramDialect>();
   mlir::registerCanonicalizerPass();
   mlir::registerCSEPass();
   lathe::registerLathePasses();

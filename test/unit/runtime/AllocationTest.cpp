@@ -1,5 +1,6 @@
 // The caller's allocator: every allocation goes through it, each may fail, none happens after warm-up, nothing leaks.
 #include "Fixture.h"
+#include "runtime/Program/Monitor.h"
 #include <cstdlib>
 #include <map>
 
@@ -128,8 +129,17 @@ TEST(Allocation, NoneAfterWarmUp) {
     c.expectOutput(context.get());
   };
   run(4, 16); // the largest shape
+  run(3, 5);
   uint64_t before = counter.count;
-  for (int i = 0; i < 2000; ++i)
+#if defined(__has_feature) && (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+  const int runs = 2000; // the sanitizers' own memory grows
+#else
+  const int runs = 100000;
+#endif
+  uint64_t resident = lathe::runtime::residentBytes();
+  for (int i = 0; i < runs; ++i)
     run((i * 7) % 5, (i * 11) % 17);
   EXPECT_EQ(counter.count, before);
+  if (runs == 100000)
+    EXPECT_LT(lathe::runtime::residentBytes(), resident + (1 << 20));
 }

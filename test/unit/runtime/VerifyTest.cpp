@@ -197,3 +197,25 @@ TEST(Verify, Offsets) {
   check("a byte of padding", [&](auto &, auto *r, auto &b) { b[r[1].offset - 1] = 1; });
   check("the table is malformed", [](auto &h, auto *, auto &b) { b[h.table_offset + 4] ^= 1; });
 }
+
+// Kernels that share one list of origins are small on disk but would take the FlatBuffers verifier long.
+TEST(Verify, SharedOriginsAreBounded) {
+  flatbuffers::FlatBufferBuilder builder;
+  auto name = builder.CreateString("k");
+  auto origins = builder.CreateVector(std::vector<flatbuffers::Offset<flatbuffers::String>>(200000, name));
+  auto variants = builder.CreateVector(std::vector<flatbuffers::Offset<package::KernelVariant>>());
+  std::vector<flatbuffers::Offset<package::Kernel>> kernels;
+  for (int i = 0; i < 100000; ++i)
+    kernels.push_back(package::CreateKernel(builder, name, variants, origins));
+  auto list = builder.CreateVector(kernels);
+  auto symbols = builder.CreateVector(std::vector<flatbuffers::Offset<package::Symbol>>());
+  auto targets = builder.CreateVector(std::vector<flatbuffers::Offset<package::Target>>());
+  auto weights = builder.CreateVector(std::vector<flatbuffers::Offset<package::Weight>>());
+  auto entries = builder.CreateVector(std::vector<flatbuffers::Offset<package::Entry>>());
+  package::FinishProgramBuffer(builder,
+                               package::CreateProgram(builder, name, symbols, targets, weights, list, entries, 1));
+  runtime::Array<uint8_t> table;
+  ASSERT_TRUE(table.allocateRaw(runtime::Allocator(), builder.GetSize(), 16));
+  memcpy(table.data(), builder.GetBufferPointer(), builder.GetSize());
+  EXPECT_FALSE(runtime::verifyTable(table.data(), table.size())); // and at once
+}

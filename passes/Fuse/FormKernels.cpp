@@ -1,0 +1,87 @@
+// Cuts @main into kernels and launches.
+#include "passes/Fuse/Grouping.h"
+#include "passes/Fuse/Outline.h"
+#include "passes/Passes.h"
+
+using namespace mlir;
+using namespace lathe;
+
+namespace lathe {
+#define GEN_PASS_DEF_FORMKERNELSPASS
+#include "passes/Passes.h.inc"
+} // namespace lathe
+
+namespace {
+
+/// Constants that kernels can't hold become weights: all but splats, and what must be in memory anyway.
+void hoistConstants(func::FuncOp function) {
+  SymbolTable symbols(function->getParentOp());
+  SmallVector<tfm::ConstantOp> constants(function.getOps<tfm::ConstantOp>());
+  for (tfm::ConstantOp constant : constants) {
+    auto value = dyn_cast<DenseElementsAttr>(constant.getValue());
+    bool inMemory = !value || !value.isSplat() ||
+                    llvm::any_of(constant->getUses(), [](OpOperand &use) { return !fuse::takesPrologue(use); });
+    if (!inMemory)
+      continue;
+    OpBuilder builder(constant);
+    auto weight = tfm::WeightOp::create(builder, constant.getLoc(), "constant", constant.getType(), constant.getValue(),
+                                        /*origin=*/StringAttr());
+    weight->remove();
+    symbols.insert(weight, function->getParentOfType<ModuleOp>().getBody()->begin());
+    auto get = tfm::GetOp::create(builder, constant.getLoc(), constant.getType(), weight.getSymName());
+    constant.replaceAllUsesWith(get.getResult());
+    constant.erase();
+  }
+}
+
+/// reshape(f(x, scalars)) is f(reshape(x), scalars): so a reshape reaches the memory that it renames.
+void hoistReshapes(func::FuncOp function) {
+  SmallVector<tfm::ReshapeOp> reshapes(function.getOps<tfm::ReshapeOp>());
+  for (tfm::ReshapeOp reshape : reshapes) {
+    while (Operation *op = reshape.getInput().getDefiningOp()) {
+      if (!isa<tfm::ElementwiseOpInterface>(op) || !op->hasOneUse())
+        break;
+      OpOperand *whole = nullptr;
+      bool scalars = true;
+      for (OpOperand &operand : op->getOpOperands()) {
+        if (cast<RankedTensorType>(operand.get().getType()).getRank() == 0)
+          continue;
+        scalars &= !whole && tfm::getDims(operand.get()) == tfm::getDims(op->getResult(0));
+        whole = &operand;
+      }
+      if (!scalars || !whole)
+        break;
+      OpBuilder builder(op);
+      SmallVector<Dim> dims = tfm::getDims(reshape.getResult());
+      auto inner = tfm::ReshapeOp::create(builder, reshape.getLoc(),
+                                          tfm::getTensorType(dims, tfm::getElementType(whole->get())), whole->get());
+      whole->set(inner.getResult());
+      op->getResult(0).setType(reshape.getType());
+      reshape.replaceAllUsesWith(op->getResult(0));
+      reshape.erase();
+      reshape = inner;
+    }
+  }
+}
+
+struct FormKernels : lathe::impl::FormKernelsPassBase<FormKernels> {
+  void runOnOperation() override {
+    auto function = getOperation().lookupSymbol<func::FuncOp>("main");
+    if (!function || !function.getBody().hasOneBlock()) {
+      getOperation().emitError("expected func.func @main of one block");
+      return signalPassFailure();
+    }
+    for (Operation &op : function.getBody().front().without_terminator())
+      if (!isa<tfm::TfmDialect>(op.getDialect())) {
+        op.emitError("expected an op of the tfm dialect in @main, got '") << op.getName() << "'";
+        return signalPassFailure();
+      }
+    hoistReshapes(function);
+    hoistConstants(function);
+    fuse::OutlineStatistics result = fuse::outline(function, fuse::getGroups(function));
+    launches += result.launches;
+    kernels += result.kernels;
+  }
+};
+
+} // namespace

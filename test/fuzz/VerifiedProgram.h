@@ -1,0 +1,64 @@
+// What must hold for any program that the semantic verifier lets through. Aborts where it does not.
+#pragma once
+#include "lathe/lathe.h"
+#include "runtime/Package/Formula.h"
+#include "runtime/Package/Image.h"
+#include <cstdlib>
+#include <vector>
+
+namespace lathe::fuzz {
+
+class VerifiedProgram {
+public:
+  explicit VerifiedProgram(const runtime::Image &image) : program(*image.program) {
+    for (const package::Symbol *symbol : *program.symbols()) {
+      minima.push_back(symbol->min());
+      maxima.push_back(symbol->max());
+    }
+  }
+
+  void check() const {
+    for (const package::Kernel *kernel : *program.kernels())
+      for (const package::KernelVariant *variant : *kernel->variants()) {
+        check(*variant->tiles());
+        check(*variant->scratch());
+      }
+    for (const package::Entry *entry : *program.entries()) {
+      check(*entry->arena_size());
+      for (auto *values : {entry->inputs(), entry->outputs()})
+        for (const package::Value *value : *values)
+          for (const package::Formula *dim : *value->dims())
+            check(*dim);
+      for (const package::Buffer *buffer : *entry->buffers()) {
+        require(check(*buffer->offset()) + check(*buffer->size()) <= check(*entry->arena_size()));
+        require(check(*buffer->offset()) % 64 == 0);
+      }
+      for (const package::Launch *launch : *entry->launches()) {
+        require(launch->kernel() < program.kernels()->size());
+        for (const package::Formula *param : *launch->params())
+          check(*param);
+      }
+    }
+  }
+
+private:
+  static void require(bool condition) {
+    if (!condition)
+      std::abort();
+  }
+  // Evaluates at both ends of the profile; returns the value at the upper end.
+  int64_t check(const package::Formula &formula) const {
+    char text[64];
+    runtime::printFormula(formula, program, text, sizeof text);
+    int64_t low = 0, high = 0;
+    require(runtime::evaluate(formula, minima.data(), low) && runtime::evaluate(formula, maxima.data(), high));
+    return high;
+  }
+
+  const package::Program &program;
+  std::vector<int64_t> minima, maxima;
+};
+
+inline void checkVerified(const runtime::Image &image) { VerifiedProgram(image).check(); }
+
+} // namespace lathe::fuzz
