@@ -1,5 +1,6 @@
 // Loading: map, read and verify the image, check trust, choose and map the code, place the weights.
 #include "runtime/Program/Program.h"
+#include "runtime/Cpu/PerfMap.h"
 #include "runtime/Package/Ed25519.h"
 #include "runtime/Package/Verify.h"
 
@@ -35,7 +36,7 @@ Status Program::load(Runtime &runtime, const lathe_load_options &options, Progra
 Status Program::open(const lathe_load_options &options) {
   if (options.verify < LATHE_VERIFY_LAZY || options.verify > LATHE_VERIFY_OFF)
     return fail(allocator, LATHE_INVALID_ARGUMENT, "an unknown kind of verification");
-  if (options.flags)
+  if (options.flags & ~uint32_t(LATHE_LOAD_PERF_MAP))
     return fail(allocator, LATHE_UNSUPPORTED, "load flags 0x%x are not supported by this runtime", options.flags);
   if (Status status = mapping.open(allocator, options))
     return status;
@@ -47,7 +48,7 @@ Status Program::open(const lathe_load_options &options) {
     return status;
   if (Status status = chooseTarget(options.target))
     return status;
-  if (Status status = loadCode())
+  if (Status status = loadCode(options.flags & LATHE_LOAD_PERF_MAP))
     return status;
   if (Status status = loadMetadata())
     return status;
@@ -99,7 +100,7 @@ Status Program::chooseTarget(const char *forced) {
               names);
 }
 
-Status Program::loadCode() {
+Status Program::loadCode(bool perfMap) {
   const Segment &segment = image.segments[table().targets()->Get(target)->segment()];
   Array<uint8_t> copy;
   if (!copy.allocateRaw(allocator, segment.size, 16))
@@ -122,7 +123,7 @@ Status Program::loadCode() {
           .at(segment.offset);
     functions[i] = reinterpret_cast<lathe_kernel_fn>(code.address(*function));
   }
-  return {};
+  return perfMap ? appendPerfMap(allocator, object, code) : Status();
 }
 
 Status Program::loadMetadata() {

@@ -59,7 +59,7 @@ private:
   Status open(const lathe_load_options &options);
   Status checkTrust(const lathe_load_options &options);
   Status chooseTarget(const char *forced);
-  Status loadCode();
+  Status loadCode(bool perfMap);
   Status loadMetadata();
   Status verifyRest();
   Status describe();

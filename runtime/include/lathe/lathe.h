@@ -118,8 +118,7 @@ typedef struct lathe_runtime_options {
 typedef enum lathe_verify { LATHE_VERIFY_LAZY = 0, LATHE_VERIFY_EAGER = 1, LATHE_VERIFY_OFF = 2 } lathe_verify;
 
 enum {
-  LATHE_LOAD_PERF_MAP = 1, /* append the kernels' addresses to /tmp/perf-PID.map, for Linux perf */
-  LATHE_LOAD_GDB_JIT = 2   /* register the code with GDB's JIT interface while the program is loaded */
+  LATHE_LOAD_PERF_MAP = 1 /* append the kernels' addresses to /tmp/perf-PID.map, for Linux perf */
 };
 
 /* Exactly one source: path; memory and size; or fd (with use_fd = 1), offset and size. */

@@ -4,6 +4,8 @@
 #include "runtime/Package/Sha.h"
 #include <cstdio>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <unistd.h>
 
 using namespace lathe;
@@ -283,6 +285,25 @@ TEST_F(Load, OnlyTheChunksThatAWeightCoversAreHashed) {
   EXPECT_EQ(load(loadOptions(aligned, LATHE_VERIFY_EAGER)).code, LATHE_CORRUPT);
   ASSERT_EQ(load(loadOptions(aligned, LATHE_VERIFY_LAZY)).code, LATHE_OK);
   expectRuns();
+}
+
+TEST_F(Load, PerfLearnsTheKernelsNames) {
+  std::string path = "/tmp/perf-" + std::to_string(getpid()) + ".map";
+  unlink(path.c_str());
+  Aligned aligned(bytes);
+  lathe_load_options options = loadOptions(aligned);
+  options.flags = LATHE_LOAD_PERF_MAP;
+  EXPECT_EQ(load(options).code, LATHE_OK);
+  std::ifstream file(path);
+  std::string text(std::istreambuf_iterator<char>(file), {});
+  for (const char *name : {" gather_rows\n", " scale_rows\n"})
+    EXPECT_NE(text.find(name), std::string::npos) << text;
+  unlink(path.c_str());
+  ASSERT_EQ(symlink("/dev/full", path.c_str()), 0); // a link is not followed
+  EXPECT_EQ(load(options).code, LATHE_IO);
+  unlink(path.c_str());
+  options.flags = 64;
+  EXPECT_EQ(load(options).code, LATHE_UNSUPPORTED);
 }
 
 TEST(Api, NullArgumentsAreErrors) {
