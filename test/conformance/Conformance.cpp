@@ -1,0 +1,239 @@
+// lathe-test-conformance: runs the suite's cases on one device. The reference is compared with each case's equivalent
+// in other ops; every other device with the reference.
+//
+// Tolerances: an element that sums K terms of magnitude about one, in arithmetic of unit roundoff u, is off by at most
+// u * (8 + K^1.5 / 4): Higham and Mary's probabilistic bound sqrt(K) * u * sum|a||b| ("A new approach to probabilistic
+// rounding error analysis", 2019), with sum|a||b| = K/4 for uniform factors, plus eight units for a function's own
+// error; relative to the result, eight units. Cases with K = 0 must be equal to the bit (NaN is NaN).
+#include "compiler/Reference/Numbers.h"
+#include "dialects/Kernel/Kernel.h"
+#include "test/conformance/Cases.h"
+#include "test/conformance/Device.h"
+#include "tools/lathe-run/Compare.h"
+#include "llvm/Support/CommandLine.h"
+#include <cmath>
+#include <set>
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::conformance;
+using reference::Tensor;
+namespace cl = llvm::cl;
+
+static cl::OptionCategory category("lathe-test-conformance");
+static cl::opt<std::string> deviceName("device", cl::init("reference"), cl::desc("reference or cpu:ISA"),
+                                       cl::cat(category));
+static cl::opt<std::string> filter("filter", cl::desc("only cases whose name contains this"), cl::cat(category));
+static cl::opt<bool> verbose("v", cl::desc("a line for every case"), cl::cat(category));
+static cl::opt<bool> printOnly("print", cl::desc("print the cases' modules and don't run them"), cl::cat(category));
+static cl::opt<unsigned> jobs("jobs", cl::init(2), cl::desc("cases at a time"), cl::cat(category));
+
+namespace {
+/// splitmix64 (Steele, Lea, Flood 2014).
+class Random {
+public:
+  explicit Random(uint64_t seed) : state(seed * 0x9e3779b97f4a7c15u + 1) {}
+  uint64_t bits() {
+    uint64_t z = state += 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+  }
+  double unit() { return static_cast<double>(bits() >> 11) * 0x1p-53; }
+
+private:
+  uint64_t state;
+};
+
+Tensor makeInput(Type type, ArrayRef<int64_t> shape, const Fill &fill, unsigned index) {
+  int64_t count = *reference::countElements(shape);
+  Random random(index + 1);
+  std::vector<double> values(count);
+  for (double &value : values)
+    value = fill.low + random.unit() * (fill.high - fill.low);
+  bool isFloat = isa<FloatType>(type);
+  if (fill.kind == Fill::Prefixes || fill.kind == Fill::Mask) {
+    // Row r has max(1, columns - 3r) ones, but the second of three or more has none at all.
+    int64_t columns = shape.empty() ? 1 : shape.back(), rows = columns ? count / columns : 0;
+    for (int64_t i = 0; i < count; ++i) {
+      int64_t row = i / columns, length = row == 1 && rows > 2 ? 0 : std::max<int64_t>(1, columns - 3 * row);
+      values[i] = i % columns < length;
+    }
+  }
+  if (fill.kind == Fill::Special && isFloat) {
+    const double specials[] = {NAN, INFINITY, -INFINITY, 0.0, -0.0, 0.5, -0.5, 1.5, 2.5, -1.0};
+    for (int64_t i = 1; i < count; i += 3)
+      values[i] = specials[(i / 3) % 10];
+  }
+  if (isFloat)
+    return reference::storeFloats(type, shape, values);
+  std::vector<int64_t> integers(count);
+  for (int64_t i = 0; i < count; ++i)
+    integers[i] = static_cast<int64_t>(std::floor(values[i]));
+  if (fill.kind == Fill::Special) {
+    unsigned bits = type.getIntOrFloatBitWidth();
+    const int64_t specials[] = {0, -1, 1, APInt::getSignedMinValue(bits).getSExtValue(),
+                                APInt::getSignedMaxValue(bits).getSExtValue()};
+    for (int64_t i = 1; i < count; i += 3)
+      integers[i] = specials[(i / 3) % 5];
+  }
+  return reference::storeIntegers(type, shape, integers);
+}
+
+SmallVector<Tensor> makeInputs(func::FuncOp main, ArrayRef<Fill> fills, const Binding &binding) {
+  SmallVector<Tensor> inputs;
+  for (auto [index, type] : llvm::enumerate(main.getArgumentTypes())) {
+    SmallVector<int64_t> shape;
+    for (const Dim &dim : tfm::getDims(type))
+      shape.push_back(*dim.evaluate([&](StringRef name) -> std::optional<int64_t> {
+        auto it = binding.find(name.str());
+        return it == binding.end() ? std::nullopt : std::optional<int64_t>(it->second);
+      }));
+    inputs.push_back(makeInput(cast<RankedTensorType>(type).getElementType(), shape, fills[index], index));
+  }
+  return inputs;
+}
+
+double unitRoundoff(Type type) {
+  return type.isF64() ? 0x1p-53 : type.isF32() ? 0x1p-24 : type.isF16() ? 0x1p-11 : 0x1p-8;
+}
+
+/// Empty if the results agree.
+std::string compareResults(ArrayRef<Tensor> got, ArrayRef<Tensor> expected, int64_t terms) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  for (auto [index, one, other] : llvm::enumerate(got, expected)) {
+    if (one.getShape() != other.getShape() || one.getElementType() != other.getElementType())
+      return "result " + std::to_string(index) + " has another type";
+    tool::Tolerance tolerance{0, 0};
+    if (terms > 0 && isa<FloatType>(one.getElementType())) {
+      double u = unitRoundoff(one.getElementType());
+      tolerance = {8 * u, u * (8 + std::pow(static_cast<double>(terms), 1.5) / 4)};
+    }
+    tool::Difference difference = tool::compare(fromReference(one), fromReference(other), tolerance);
+    if (!difference.matches()) {
+      os << "result " << index << ": " << difference.mismatches << " of " << difference.count << " differ, element "
+         << difference.first << ": expected " << difference.expectedFirst << ", got " << difference.gotFirst
+         << ", max abs " << difference.maxAbsolute << ", allowed " << tolerance.absolute << " + " << tolerance.relative
+         << " relative";
+      return text;
+    }
+  }
+  return text;
+}
+
+std::string describe(const Binding &binding) {
+  std::string text;
+  for (auto &[name, value] : binding)
+    text += (text.empty() ? "" : ", ") + name + " = " + std::to_string(value);
+  return text;
+}
+
+struct Context {
+  Context() : context(MLIRContext::Threading::DISABLED) {
+    context.loadDialect<func::FuncDialect, tfm::TfmDialect, kernel::KernelDialect>();
+    context.getDiagEngine().registerHandler([this](Diagnostic &diagnostic) {
+      diagnostics += diagnostic.str() + "\n";
+      return success();
+    });
+  }
+  MLIRContext context;
+  std::string diagnostics;
+};
+
+/// PASS, or FAIL and why.
+std::string runCase(const Case &one, Device &device) {
+  Context c;
+  std::vector<Fill> fills;
+  OwningOpRef<ModuleOp> module = buildModule(c.context, one.build, fills);
+  OwningOpRef<ModuleOp> expectedModule = device.getName() == "reference" && one.equivalent
+                                             ? buildModule(c.context, one.equivalent, fills)
+                                             : OwningOpRef<ModuleOp>(module->clone());
+  auto expectedMain = expectedModule->lookupSymbol<func::FuncOp>("main");
+  auto executable = device.load(*module);
+  if (failed(executable))
+    return "FAIL load: " + c.diagnostics;
+  for (const Binding &binding : one.bindings) {
+    SmallVector<Tensor> inputs = makeInputs(expectedMain, fills, binding);
+    auto got = (*executable)->run(inputs);
+    if (!one.fault.empty()) {
+      if (succeeded(got))
+        return "FAIL " + describe(binding) + ": expected a fault that says '" + one.fault + "'";
+      if (c.diagnostics.find(one.fault) == std::string::npos)
+        return "FAIL " + describe(binding) + ": expected '" + one.fault + "' in: " + c.diagnostics;
+      continue;
+    }
+    if (failed(got))
+      return "FAIL " + describe(binding) + ": " + c.diagnostics;
+    auto expected = reference::run(expectedMain, inputs);
+    if (failed(expected))
+      return "FAIL reference, " + describe(binding) + ": " + c.diagnostics;
+    std::string difference = compareResults(*got, *expected, one.terms);
+    if (!difference.empty())
+      return "FAIL " + describe(binding) + ": " + difference;
+  }
+  return "PASS";
+}
+
+/// Ops of the dialect that no case has.
+std::string findMissing(ArrayRef<Case> cases) {
+  Context c;
+  std::set<std::string> missing;
+  for (RegisteredOperationName name : c.context.getRegisteredOperationsByDialect("tfm"))
+    missing.insert(name.getStringRef().str());
+  for (const Case &one : cases) {
+    std::vector<Fill> fills;
+    OwningOpRef<ModuleOp> module = buildModule(c.context, one.build, fills);
+    module->walk([&](Operation *op) { missing.erase(op->getName().getStringRef().str()); });
+  }
+  std::string text;
+  for (const std::string &name : missing)
+    text += " " + name;
+  return text;
+}
+} // namespace
+
+int main(int argc, char **argv) {
+  cl::HideUnrelatedOptions(category);
+  cl::ParseCommandLineOptions(argc, argv, "runs the conformance suite on one device\n");
+  std::vector<Case> cases = getCases();
+  std::set<std::string> names;
+  for (const Case &one : cases)
+    if (!names.insert(one.name).second) {
+      llvm::errs() << "error: two cases are called '" << one.name << "'\n";
+      return 2;
+    }
+  if (std::string missing = findMissing(cases); !missing.empty()) {
+    llvm::errs() << "error: no case has" << missing << "\n";
+    return 1;
+  }
+  llvm::erase_if(cases, [](const Case &one) { return one.name.find(filter) == std::string::npos; });
+  if (printOnly) {
+    for (const Case &one : cases) {
+      Context c;
+      std::vector<Fill> fills;
+      OwningOpRef<ModuleOp> module = buildModule(c.context, one.build, fills);
+      llvm::outs() << "// " << one.name << "\n" << *module << "\n\n";
+    }
+    return 0;
+  }
+  auto device = createDevice(deviceName);
+  if (!device) {
+    llvm::errs() << "error: no device '" << deviceName << "'\n";
+    return 2;
+  }
+  if (std::string why = device->whyUnavailable(); !why.empty()) {
+    llvm::outs() << "UNSUPPORTED device " << device->getName() << ": " << why << "\n";
+    return 0;
+  }
+  unsigned failures = 0;
+  ChildPool(jobs, 60).run(
+      cases.size(), [&](size_t i, llvm::raw_ostream &os) { os << runCase(cases[i], *device); },
+      [&](size_t i, StringRef text) {
+        failures += text != "PASS";
+        if (verbose || text != "PASS")
+          llvm::outs() << cases[i].name << ": " << text << "\n";
+      });
+  llvm::outs() << device->getName() << ": " << cases.size() - failures << " of " << cases.size() << " pass\n";
+  return failures != 0 || cases.empty();
+}

@@ -1,0 +1,47 @@
+// Where the conformance suite and the models run: the reference, or generated code for one instruction set.
+#pragma once
+#include "compiler/Reference/Reference.h"
+#include "tools/lathe-run/Tensor.h"
+
+namespace lathe::conformance {
+
+/// A module that is ready to run its @main.
+class Executable {
+public:
+  virtual ~Executable() = default;
+  /// Failure after a diagnostic.
+  virtual mlir::FailureOr<llvm::SmallVector<reference::Tensor>> run(llvm::ArrayRef<reference::Tensor> inputs) = 0;
+};
+
+class Device {
+public:
+  virtual ~Device() = default;
+  virtual std::string getName() const = 0;
+  /// Why tests can't run on it here; empty if they can.
+  virtual std::string whyUnavailable() const { return ""; }
+  /// The module holds tfm ops and may be changed; it outlives the result. Failure after a diagnostic.
+  virtual mlir::FailureOr<std::unique_ptr<Executable>> load(mlir::ModuleOp module) = 0;
+};
+
+/// `reference`, or `cpu:ISA`; null for a name that isn't known.
+std::unique_ptr<Device> createDevice(llvm::StringRef name);
+
+/// Between the reference's tensors and those that the tools read from files.
+mlir::Type toType(mlir::MLIRContext *context, tool::ElementType type);
+reference::Tensor toReference(mlir::MLIRContext *context, const tool::Tensor &tensor);
+tool::Tensor fromReference(const reference::Tensor &tensor);
+
+/// Runs `body` in a child process, so that a crash or a hang is a result like another. Returns what it wrote to the
+/// stream, or "CRASH signal N", "TIMEOUT".
+class ChildPool {
+public:
+  ChildPool(unsigned jobs, unsigned seconds) : jobs(jobs), seconds(seconds) {}
+  /// For each of `count` tasks: `task(i, os)` in a child; `done(i, text)` here, in the order of i.
+  void run(size_t count, llvm::function_ref<void(size_t, llvm::raw_ostream &)> task,
+           llvm::function_ref<void(size_t, llvm::StringRef)> done);
+
+private:
+  unsigned jobs, seconds;
+};
+
+} // namespace lathe::conformance
