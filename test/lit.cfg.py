@@ -1,7 +1,8 @@
 # The lit tests: every .mlir and .test below this folder.
 #
 # Features: x86-64-v3, x86-64-v4 (what this machine can run), models (the models of ../shared, or of $LATHE_MODELS),
-# compiler (the build has it), address-sanitizer, thread-sanitizer. Substitutions: %models, %lathe-source.
+# compiler (the build has it), numpy, address-sanitizer, thread-sanitizer. Substitutions: %models, %lathe-source.
+import importlib.util
 import os
 import sys
 import lit.formats
@@ -36,6 +37,9 @@ if "address" in config.sanitize:
     config.available_features.add("address-sanitizer")
 if "thread" in config.sanitize:
     config.available_features.add("thread-sanitizer")
+
+if importlib.util.find_spec("numpy"):
+    config.available_features.add("numpy")
 
 # Unpacked models: a folder with corpus/ in it. `make models` unpacks ../shared into the build folder.
 for models in [os.environ.get("LATHE_MODELS", ""), os.path.join(config.lathe_build, "models")]:
