@@ -98,11 +98,12 @@ Status Weights::expand(const Weight &weight, void *&place) {
       out[i] = value(i);
     return {};
   }
-  uint64_t panel = layout->panel(), columns = layout->columns();
+  uint64_t panel = layout->panel(), rows = layout->rows(), columns = layout->columns();
+  uint64_t down = layout->transposed() ? 1 : columns, across = layout->transposed() ? rows : 1;
   for (uint64_t first = 0; first < columns; first += panel)
-    for (uint64_t row = 0; row < layout->rows(); ++row)
+    for (uint64_t row = 0; row < rows; ++row)
       for (uint64_t i = 0; i < panel; ++i)
-        *out++ = first + i < columns ? value(row * columns + first + i) : 0;
+        *out++ = first + i < columns ? value(row * down + (first + i) * across) : 0;
   return {};
 }
 

@@ -43,6 +43,15 @@ KERNEL scale_rows(const lathe_kernel_call *call) {
   return LATHE_FAULT_NONE;
 }
 
+// y = x + w, whatever order w is stored in; one tile. Operands x, w, y; params n.
+KERNEL add_stored(const lathe_kernel_call *call) {
+  const float *x = call->operands[0], *w = call->operands[1];
+  float *y = call->operands[2];
+  for (int64_t i = 0; i < call->params[0]; ++i)
+    y[i] = x[i] + w[i];
+  return LATHE_FAULT_NONE;
+}
+
 // Writes the floating-point control word that it runs under, for each of its tiles. Operand y (u32).
 KERNEL float_control(const lathe_kernel_call *call) {
   uint32_t *y = call->operands[0], word;

@@ -1,0 +1,89 @@
+// Counts what a planned module has.
+#include "compiler/Package/Summary.h"
+#include "compiler/Package/Layout.h"
+#include "dialects/Tfm/Weights.h"
+#include "mlir/IR/SymbolTable.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Support/Format.h"
+#include <set>
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::package;
+
+Summary package::summarize(ModuleOp module) {
+  Summary summary;
+  SymbolTable symbols(module);
+  llvm::StringMap<size_t> kernels;
+  std::set<std::pair<const void *, const void *>> stored; // only asked, never walked
+  std::set<const void *> counted;
+  if (auto ranges = module->getAttrOfType<DictionaryAttr>(tfm::kSymbolsAttr))
+    for (NamedAttribute symbol : ranges)
+      if (auto range = tfm::getSymbolRange(module, symbol.getName()))
+        summary.symbols.push_back({symbol.getName().str(), *range});
+  module.walk([&](program::EntryOp entry) {
+    summary.arena = Dim::max(summary.arena, entry.getArena().getDims()[0]);
+    entry.walk([&](program::WeightOp use) {
+      auto weight = symbols.lookup<tfm::WeightOp>(use.getWeight());
+      if (counted.insert(weight.getOperation()).second)
+        summary.parameters += weight.getTensorType().getNumElements();
+      if (stored.insert({weight.getOperation(), use.getLayoutAttr().getAsOpaquePointer()}).second)
+        summary.weightBytes += getStoredBytes(weight.getTensorType(), use.getLayoutAttr()).value_or(0);
+    });
+    entry.walk([&](program::LaunchOp launch) {
+      ++summary.launches;
+      auto kernel = symbols.lookup<kernel::FuncOp>(launch.getKernel());
+      auto [it, inserted] = kernels.try_emplace(launch.getKernel(), summary.kernels.size());
+      if (inserted) {
+        Dim flops = launch.getFlops() ? launch.getFlops()->getDims()[0] : Dim();
+        summary.kernels.push_back({launch.getKernel().str(), kernel.getAnchor(), 0, flops});
+      }
+      ++summary.kernels[it->second].launches;
+      bool attends = false;
+      kernel.walk([&](tfm::AttentionOp) { attends = true; });
+      summary.attentions += attends;
+    });
+  });
+  summary.arenaAtGreatest = summary.arena.evaluate([&](StringRef name) -> std::optional<int64_t> {
+    auto range = tfm::getSymbolRange(module, name);
+    return range ? std::optional(range->max) : std::nullopt;
+  });
+  return summary;
+}
+
+static std::string mebibytes(double bytes) {
+  std::string text;
+  llvm::raw_string_ostream(text) << llvm::format(bytes < 1e5 ? "%.2f MiB" : "%.1f MiB", bytes / (1 << 20));
+  return text;
+}
+
+void package::print(const Summary &summary, llvm::raw_ostream &os) {
+  os << "parameters  " << summary.parameters << " (" << mebibytes(summary.weightBytes) << ")\n";
+  os << "launches    " << summary.launches << " of " << summary.kernels.size() << " kernels, " << summary.attentions
+     << " fused attention" << (summary.attentions == 1 ? "" : "s") << "\n";
+  if (summary.packageBytes)
+    os << "package     " << mebibytes(summary.packageBytes) << "\n";
+  os << "peak memory weights + " << summary.arena << " bytes";
+  if (summary.arenaAtGreatest && !summary.symbols.empty()) {
+    os << " (" << mebibytes(*summary.arenaAtGreatest) << " at ";
+    llvm::interleaveComma(summary.symbols, os,
+                          [&](const Summary::Symbol &symbol) { os << symbol.name << "=" << symbol.range.max; });
+    os << ")";
+  }
+  os << "\n";
+}
+
+llvm::json::Value package::toJson(const Summary &summary) {
+  llvm::json::Array kernels, symbols;
+  for (const Summary::Kernel &kernel : summary.kernels)
+    kernels.push_back(llvm::json::Object{{"name", kernel.name},
+                                         {"anchor", kernel::stringifyAnchor(kernel.anchor)},
+                                         {"launches", kernel.launches},
+                                         {"flops", kernel.flops.str()}});
+  for (const Summary::Symbol &symbol : summary.symbols)
+    symbols.push_back(llvm::json::Object{{"name", symbol.name}, {"min", symbol.range.min}, {"max", symbol.range.max}});
+  return llvm::json::Object{{"parameters", summary.parameters}, {"weight_bytes", summary.weightBytes},
+                            {"launches", summary.launches},     {"attentions", summary.attentions},
+                            {"arena", summary.arena.str()},     {"kernels", std::move(kernels)},
+                            {"symbols", std::move(symbols)}};
+}

@@ -1,0 +1,37 @@
+// What a compilation made: the figures that `lathe compile` prints and the package's metadata keep.
+#pragma once
+#include "dialects/Program/Program.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/Support/JSON.h"
+
+namespace lathe::package {
+
+struct Summary {
+  struct Kernel {
+    std::string name;
+    kernel::Anchor anchor;
+    unsigned launches = 0;
+    Dim flops; // of one launch
+  };
+  struct Symbol {
+    std::string name;
+    Dim::Range range;
+  };
+  int64_t parameters = 0;  // elements of all weights
+  int64_t weightBytes = 0; // as laid out in memory, equal weights once; those that are made at load included
+  unsigned launches = 0;
+  unsigned attentions = 0;     // launches with a fused attention
+  std::vector<Kernel> kernels; // that are launched, in the order of their first launch
+  std::vector<Symbol> symbols;
+  Dim arena;                              // bytes
+  std::optional<int64_t> arenaAtGreatest; // at the greatest values of the symbols
+  uint64_t packageBytes = 0;              // 0: not written yet
+};
+
+/// Of a planned module.
+Summary summarize(mlir::ModuleOp module);
+/// A few lines for people.
+void print(const Summary &summary, llvm::raw_ostream &os);
+llvm::json::Value toJson(const Summary &summary);
+
+} // namespace lathe::package

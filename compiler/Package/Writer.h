@@ -1,0 +1,27 @@
+// Writes a planned module and its code as a package file.
+#pragma once
+#include "compiler/Package/Summary.h"
+#include <map>
+
+namespace lathe::package {
+
+/// Code of all kernels for one target.
+struct TargetCode {
+  std::string target;                         // "x86-64-v4"
+  llvm::ArrayRef<char> elf;                   // ET_DYN
+  std::map<std::string, std::string> symbols; // kernel's name -> exported function
+};
+
+struct WriteOptions {
+  std::string name;            // of the program
+  llvm::json::Object metadata; // compiler version, flags, hashes of the inputs; the summary is added
+};
+
+/// Writes the package: the same bytes for the same module, code and options. Targets in the order in which the runtime
+/// tries them. The file appears whole or not at all: it is written under another name in the same folder, then renamed
+/// (a path that exists and is no regular file, as /dev/null, is written directly). Weights are laid out and hashed as
+/// they are written; no more than a few MiB are held. Failures, a full disk among them, are diagnostics.
+mlir::FailureOr<Summary> writePackage(mlir::ModuleOp module, llvm::ArrayRef<TargetCode> code,
+                                      const WriteOptions &options, llvm::StringRef path);
+
+} // namespace lathe::package

@@ -1,0 +1,58 @@
+// Panels, against the definition element by element.
+#include "compiler/Package/Layout.h"
+#include <gtest/gtest.h>
+#include <numeric>
+
+using namespace mlir;
+using namespace lathe;
+
+namespace {
+/// The stored elements of a K x N matrix (N x K if transposed) with elements 1, 2, ....
+std::vector<float> layOut(int64_t k, int64_t n, int64_t width, bool transposed) {
+  MLIRContext context;
+  context.loadDialect<kernel::KernelDialect>();
+  auto layout = kernel::PanelAttr::get(&context, width, transposed);
+  auto type =
+      RankedTensorType::get(transposed ? ArrayRef<int64_t>{n, k} : ArrayRef<int64_t>{k, n}, Float32Type::get(&context));
+  std::vector<float> elements(k * n), stored;
+  std::iota(elements.begin(), elements.end(), 1);
+  package::layOut(type, layout, ArrayRef<char>(reinterpret_cast<char *>(elements.data()), elements.size() * 4),
+                  [&](ArrayRef<char> piece) {
+                    auto *begin = reinterpret_cast<const float *>(piece.data());
+                    stored.insert(stored.end(), begin, begin + piece.size() / 4);
+                  });
+  EXPECT_EQ(package::getStoredBytes(type, layout), stored.size() * 4);
+  return stored;
+}
+} // namespace
+
+TEST(Layout, TwoPanelsOfTwo) {
+  // 1 2 3
+  // 4 5 6
+  EXPECT_EQ(layOut(2, 3, 2, false), (std::vector<float>{1, 2, 4, 5, 3, 0, 6, 0}));
+  // transposed: 1 3 5 / 2 4 6
+  EXPECT_EQ(layOut(2, 3, 2, true), (std::vector<float>{1, 3, 2, 4, 5, 0, 6, 0}));
+}
+
+TEST(Layout, EveryElementHasItsPlace) {
+  for (bool transposed : {false, true})
+    for (int64_t k : {1, 63, 64, 65, 130})
+      for (int64_t n : {1, 31, 32, 33, 97}) {
+        std::vector<float> stored = layOut(k, n, 32, transposed);
+        ASSERT_EQ(stored.size(), static_cast<size_t>((n + 31) / 32 * 32 * k));
+        for (int64_t row = 0; row < k; ++row)
+          for (int64_t column = 0; column < (n + 31) / 32 * 32; ++column) {
+            int64_t element = transposed ? column * k + row : row * n + column;
+            ASSERT_EQ(stored[column / 32 * 32 * k + row * 32 + column % 32], column < n ? element + 1 : 0)
+                << k << "x" << n << " at " << row << ", " << column;
+          }
+      }
+}
+
+TEST(Layout, SizesThatOverflow) {
+  MLIRContext context;
+  context.loadDialect<kernel::KernelDialect>();
+  auto type = RankedTensorType::get({int64_t(1) << 58, 1}, Float32Type::get(&context));
+  EXPECT_EQ(package::getStoredBytes(type, {}), uint64_t(1) << 60);
+  EXPECT_EQ(package::getStoredBytes(type, kernel::PanelAttr::get(&context, 32, false)), std::nullopt);
+}
