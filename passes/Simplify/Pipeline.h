@@ -11,6 +11,6 @@ struct SimplifyOptions {
 };
 
 /// From imported primitive ops to recovered ones, in the passes' order. Module-level.
-void buildSimplifyPipeline(mlir::OpPassManager &manager, const SimplifyOptions &options);
+void buildSimplifyPipeline(mlir::OpPassManager &manager, const SimplifyOptions &options = {});
 
 } // namespace lathe

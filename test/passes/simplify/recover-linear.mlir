@@ -8,9 +8,9 @@ module {
   // CHECK-LABEL: func.func @bias
   // CHECK-SAME: %[[X:.+]]: tensor<2x3x4xf32>
   // CHECK-DAG: %[[W:.+]] = tfm.get @w
-  // CHECK-DAG: %[[V:.+]] = tfm.get @v
   // CHECK-DAG: %[[B:.+]] = tfm.get @b
   // CHECK: %[[L:.+]] = tfm.linear %[[X]], %[[W]] bias(%[[B]]) :
+  // CHECK: %[[V:.+]] = tfm.get @v
   // CHECK: %[[M:.+]] = tfm.linear %[[X]], %[[V]] {transposed} :
   // CHECK: return %[[L]], %[[M]]
   func.func @bias(%x: tensor<2x3x4xf32>) -> (tensor<2x3x6xf32>, tensor<2x3x6xf32>) {
