@@ -7,7 +7,7 @@ namespace lathe::runtime {
 using package::FormulaOp;
 using package::FormulaStep;
 
-static constexpr uint32_t kMaxStack = 32;
+static constexpr uint32_t kMaxStack = 64;
 
 static bool isLeaf(FormulaOp op) { return op == FormulaOp::constant || op == FormulaOp::symbol; }
 
@@ -164,6 +164,8 @@ private:
 
   // `binding`: 0 anything, 1 a term of a sum's right side, 2 a factor.
   void print(uint32_t last, int binding) {
+    if (length > size)
+      return; // cut already
     const FormulaStep *step = steps.Get(last);
     if (step->op() == FormulaOp::constant) {
       char text[32];

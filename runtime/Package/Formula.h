@@ -6,7 +6,7 @@
 
 namespace lathe::runtime {
 
-inline constexpr uint32_t kMaxFormulaSteps = 256;
+inline constexpr uint32_t kMaxFormulaSteps = 1024;
 
 struct Range {
   int64_t min, max;
@@ -27,7 +27,8 @@ int32_t bareSymbol(const package::Formula &formula);
 
 bool uses(const package::Formula &formula, uint32_t symbol);
 
-// Writes "512*batch*sequence" into buffer, cut to `size` with its final zero; returns the whole length without it.
+// Writes "512*batch*sequence" into buffer, cut to `size` with its final zero; returns the length without it, which is
+// at least `size` when the text was cut.
 size_t printFormula(const package::Formula &formula, const package::Program &program, char *buffer, size_t size);
 
 } // namespace lathe::runtime

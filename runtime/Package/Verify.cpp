@@ -17,6 +17,7 @@ using String = flatbuffers::String;
 constexpr uint32_t kMaxName = 1024, kMaxSymbolName = 128, kMaxSymbols = 1024, kMaxEntries = 64, kMaxTargets = 64;
 constexpr uint32_t kMaxValues = 4096, kMaxOperands = 1024, kMaxParams = 256;
 constexpr uint64_t kMaxRandomBytes = uint64_t(1) << 36; // of all random weights: a small file must not ask for more
+constexpr uint64_t kMaxSteps = 1u << 24;                // of all formulas, as often as they are used: bounds the time
 constexpr uint32_t kArenaAlignment = 64;
 
 class Verifier {
@@ -183,6 +184,9 @@ private:
   Status checkFormula(const Formula &formula, const void *where, bool needBound) {
     if (const char *what = malformed(formula, ranges.size()))
       return invalid(where, what);
+    if (formula.steps()->size() > stepsLeft)
+      return invalid(where, "its formulas are too long together");
+    stepsLeft -= formula.steps()->size();
     Range range;
     int64_t value;
     if (!bounds(formula, ranges.data(), range) || range.max < 0)
@@ -345,6 +349,7 @@ private:
   Array<Range> ranges;
   Array<int64_t> minima, maxima;
   Array<bool> bound; // by the inputs of the entry at hand
+  uint64_t stepsLeft = kMaxSteps;
 };
 
 } // namespace

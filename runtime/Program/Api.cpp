@@ -22,11 +22,13 @@ lathe_status *missing(const Allocator &allocator, const char *what) {
 }
 
 // What the caller knows of an options struct; the rest is zero. Null options are all defaults.
-template <class Options> Options read(const Options *given) {
-  Options options = {};
+template <class Options> Status read(const Allocator &allocator, const Options *given, Options &options) {
+  options = {};
+  if (given && given->struct_size < sizeof(size_t))
+    return fail(allocator, LATHE_INVALID_ARGUMENT, "the options' struct_size is not set");
   if (given)
     memcpy(&options, given, std::min(given->struct_size, sizeof options));
-  return options;
+  return {};
 }
 
 // Fills an info struct of which the caller knows the first struct_size bytes.
@@ -81,8 +83,11 @@ lathe_status *runtimeCreate(const lathe_runtime_options *options, lathe_runtime 
   if (!out)
     return missing(Allocator(), "out");
   *out = nullptr;
+  lathe_runtime_options known;
+  if (Status status = read(Allocator(), options, known))
+    return status.take();
   Runtime *runtime = nullptr;
-  Status status = Runtime::create(read(options), &runtime);
+  Status status = Runtime::create(known, &runtime);
   *out = reinterpret_cast<lathe_runtime *>(runtime);
   return status.take();
 }
@@ -99,8 +104,11 @@ lathe_status *programLoad(lathe_runtime *runtime, const lathe_load_options *opti
     *out = nullptr;
   if (!runtime || !options || !out)
     return missing(runtime ? unwrap(runtime)->allocator : Allocator(), "runtime, options or out");
+  lathe_load_options known;
+  if (Status status = read(unwrap(runtime)->allocator, options, known))
+    return status.take();
   Program *program = nullptr;
-  Status status = Program::load(*unwrap(runtime), read(options), &program);
+  Status status = Program::load(*unwrap(runtime), known, &program);
   *out = reinterpret_cast<lathe_program *>(program);
   return status.take();
 }
@@ -315,8 +323,11 @@ lathe_status *contextCreate(lathe_program *program, const lathe_context_options 
     *out = nullptr;
   if (!program || !out)
     return missing(program ? unwrap(program)->allocator : Allocator(), "program or out");
+  lathe_context_options known;
+  if (Status status = read(unwrap(program)->allocator, options, known))
+    return status.take();
   Context *context = nullptr;
-  Status status = Context::create(*unwrap(program), read(options), &context);
+  Status status = Context::create(*unwrap(program), known, &context);
   *out = reinterpret_cast<lathe_context *>(context);
   return status.take();
 }

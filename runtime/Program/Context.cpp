@@ -102,7 +102,7 @@ Status Context::setCapacity(const lathe_context_options &options) {
                                     entry.name()->c_str())
                              : Status();
   sliceLimit = capacity[static_cast<uint32_t>(entry.batch_symbol())];
-  batchLimit = options.max_batch > sliceLimit ? options.max_batch : sliceLimit;
+  batchLimit = options.max_batch > sliceLimit && sliceLimit ? options.max_batch : sliceLimit;
   return {};
 }
 

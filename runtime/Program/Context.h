@@ -56,9 +56,9 @@ private:
   Status placeOutputs();
   Status checkInputs() const;
   Status runBound();
-  Status runSlice(int64_t first, int64_t rows);
+  Status runSlice(int64_t first, bool sliced);
   Status runLaunch(uint32_t index, int64_t firstRow);
-  void placeOperands(int64_t first, int64_t rows);
+  void placeOperands(int64_t first, bool sliced);
   Status describeFault(uint32_t launch, const lathe_kernel_fault &fault, int64_t firstRow) const;
 
   const Allocator allocator;

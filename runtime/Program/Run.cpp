@@ -63,29 +63,33 @@ Status Context::runBound() {
   if (entry.batch_symbol() < 0) {
     if (Status status = plan(symbols.data()))
       return status;
-    return runSlice(0, -1);
+    return runSlice(0, false);
   }
   auto batchSymbol = static_cast<uint32_t>(entry.batch_symbol());
-  int64_t batch = symbols[batchSymbol], first = 0;
+  // As few slices as possible, of almost equal size, so that none falls below what the profile allows.
+  int64_t batch = symbols[batchSymbol], least = program.table().symbols()->Get(batchSymbol)->min();
+  int64_t slices = batch > sliceLimit ? (batch - 1) / sliceLimit + 1 : 1, rows = batch / slices,
+          larger = batch % slices;
+  if (rows < least)
+    return fail(allocator, LATHE_SHAPE, "a batch of %lld can't be cut into slices of %lld to %lld rows",
+                static_cast<ll>(batch), static_cast<ll>(least), static_cast<ll>(sliceLimit));
   memcpy(sliceSymbols.data(), symbols.data(), symbols.size() * sizeof(int64_t));
-  do { // once for a batch of 0 too
-    int64_t rows = batch - first < sliceLimit ? batch - first : sliceLimit;
-    sliceSymbols[batchSymbol] = rows;
+  for (int64_t i = 0, first = 0; i < slices; first += sliceSymbols[batchSymbol], ++i) {
+    sliceSymbols[batchSymbol] = rows + (i < larger);
     if (Status status = plan(sliceSymbols.data()))
       return status;
-    if (Status status = runSlice(first, rows == batch ? -1 : rows))
+    if (Status status = runSlice(first, slices > 1))
       return status;
-    first += rows;
-  } while (first < batch);
+  }
   return {};
 }
 
-// Points the launches' operands to the rows [first, first + rows) of inputs and outputs; rows of -1: to all.
-void Context::placeOperands(int64_t first, int64_t rows) {
+// Points the launches' operands to inputs and outputs: to those `sliced` from row `first` on.
+void Context::placeOperands(int64_t first, bool sliced) {
   auto at = [&](void *data, int64_t bytes, int64_t batch) -> void * {
     if (!bytes)
       return const_cast<uint8_t *>(emptyTensor);
-    return rows < 0 ? data : static_cast<uint8_t *>(data) + bytes / batch * first;
+    return sliced ? static_cast<uint8_t *>(data) + bytes / batch * first : data;
   };
   for (uint32_t i = 0; i < launches.size(); ++i) {
     void **place = &operands[launches[i].firstOperand];
@@ -109,8 +113,8 @@ void Context::placeOperands(int64_t first, int64_t rows) {
   }
 }
 
-Status Context::runSlice(int64_t first, int64_t rows) {
-  placeOperands(first, rows);
+Status Context::runSlice(int64_t first, bool sliced) {
+  placeOperands(first, sliced);
   bool complete = true;
   for (uint32_t i = 0; i < launches.size(); ++i) {
     if (cancelled.load(std::memory_order_relaxed)) {

@@ -234,7 +234,8 @@ typedef enum lathe_reserve { LATHE_RESERVE_GROW = 0, LATHE_RESERVE_FIXED = 1 } l
 typedef struct lathe_context_options {
   size_t struct_size;
   const char *entry; /* NULL: the first one, "main" */
-  uint32_t threads;  /* the most workers of a launch; 0: all that the runtime's pool has */
+  uint32_t threads;  /* the most workers of a launch; 0: all of the runtime's pool. Of several contexts that run at the
+                        same time, one has the pool's threads and the others their callers' alone, with the same bits */
   lathe_reserve reserve;
   const lathe_symbol_value *capacity;
   uint32_t capacity_count;
@@ -316,8 +317,8 @@ typedef struct lathe_api {
   lathe_status *(*run)(lathe_context *context) LATHE_MUST_USE;
   /* After bind: data is NULL unless the caller bound a buffer. After run: the result. */
   lathe_status *(*output)(const lathe_context *context, uint32_t output, lathe_tensor *out) LATHE_MUST_USE;
-  /* From any thread: the run in progress, or else the next one, returns LATHE_CANCELLED soon (between tiles).
-     reset_cancel forgets a cancel that no run has answered yet. */
+  /* From any thread: the run in progress, or else the next one, returns LATHE_CANCELLED soon: between two launches, and
+     between two tiles when several threads run. reset_cancel forgets a cancel that no run has answered yet. */
   void (*cancel)(lathe_context *context);
   void (*reset_cancel)(lathe_context *context);
 

@@ -86,11 +86,11 @@ TEST(Formula, Malformed) {
   unknown.steps.push_back(FormulaStep(0, static_cast<FormulaOp>(99)));
   EXPECT_EQ(what(unknown), "a formula has an unknown operation");
   Expr deep = 1;
-  for (int i = 0; i < 33; ++i)
+  for (int i = 0; i < 65; ++i)
     deep.steps.push_back(FormulaStep(1, FormulaOp::constant));
   EXPECT_EQ(what(deep), "a formula is too deep");
   Expr longOne = 1;
-  for (int i = 0; i < 128; ++i)
+  for (int i = 0; i < 512; ++i)
     longOne = longOne + 1;
   EXPECT_EQ(what(longOne), "a formula is empty or too long");
 }

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 using namespace lathe;
@@ -314,11 +316,35 @@ TEST(Api, NullArgumentsAreErrors) {
   EXPECT_FAILS(api().context_create(nullptr, nullptr, nullptr), LATHE_INVALID_ARGUMENT, "NULL");
   EXPECT_FAILS(api().run(nullptr), LATHE_INVALID_ARGUMENT, "NULL");
   EXPECT_FAILS(api().program_info(nullptr, nullptr), LATHE_INVALID_ARGUMENT, "NULL");
+  lathe_runtime_options unsized = {};
+  lathe_runtime *runtime;
+  EXPECT_FAILS(api().runtime_create(&unsized, &runtime), LATHE_INVALID_ARGUMENT, "struct_size is not set");
   api().runtime_release(nullptr);
   api().program_release(nullptr);
   api().context_release(nullptr);
   api().status_release(nullptr);
   EXPECT_EQ(api().status_code(nullptr), LATHE_OK);
+}
+
+// In a process that may not make memory executable, loading says so. The child reports by its exit code.
+TEST(Api, RefusedExecutableMemoryIsExplained) {
+  Aligned package(gatherPackage());
+  pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (!child) {
+    if (prctl(65 /* PR_SET_MDWE */, 1 /* PR_MDWE_REFUSE_EXEC_GAIN */, 0, 0, 0))
+      _exit(2);
+    Runtime runtime = makeRuntime();
+    lathe_load_options options = loadOptions(package);
+    lathe_program *program;
+    Outcome outcome = api().program_load(runtime.get(), &options, &program);
+    _exit(outcome.code == LATHE_UNSUPPORTED && outcome.mentions("executable memory") ? 0 : 1);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
+    GTEST_SKIP() << "this kernel has no PR_SET_MDWE";
+  EXPECT_EQ(status, 0);
 }
 
 TEST(Api, ParentsMayBeReleasedFirst) {

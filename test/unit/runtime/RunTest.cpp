@@ -200,6 +200,26 @@ TEST(RunBatches, LargerBatchesRunInSlices) {
   }
 }
 
+TEST(RunBatches, SlicesStayInTheProfile) {
+  Model model = gatherModel();
+  model.symbols[0] = {"batch", 3, 4};
+  Aligned package(assemble(buildTable(model), gatherSegments()));
+  Runtime runtime = makeRuntime();
+  Program program = makeProgram(runtime.get(), package);
+  lathe_context_options options = contextOptions();
+  options.max_batch = 20;
+  Context context = makeContext(program.get(), options);
+  for (int64_t batch : {3, 4, 6, 7, 8, 9, 13, 20}) {
+    GatherCase c(batch, 2);
+    c.bind(context.get());
+    EXPECT_OK(api().run(context.get()));
+    c.expectOutput(context.get());
+  }
+  GatherCase five(5, 2); // neither 4 + 1 nor 3 + 2
+  five.bind(context.get());
+  EXPECT_FAILS(api().run(context.get()), LATHE_SHAPE, "a batch of 5 can't be cut into slices of 3 to 4 rows");
+}
+
 TEST(RunBatches, EntriesWithDependentRowsRefuse) {
   Model model = gatherModel();
   model.entries[0].batchSymbol = -1;
