@@ -65,6 +65,8 @@ void hoistReshapes(func::FuncOp function) {
 }
 
 struct FormKernels : lathe::impl::FormKernelsPassBase<FormKernels> {
+  using Base::Base;
+
   void runOnOperation() override {
     auto function = getOperation().lookupSymbol<func::FuncOp>("main");
     if (!function || !function.getBody().hasOneBlock()) {
@@ -78,7 +80,7 @@ struct FormKernels : lathe::impl::FormKernelsPassBase<FormKernels> {
       }
     hoistReshapes(function);
     hoistConstants(function);
-    fuse::OutlineStatistics result = fuse::outline(function, fuse::getGroups(function));
+    fuse::OutlineStatistics result = fuse::outline(function, fuse::getGroups(function, fuse));
     launches += result.launches;
     kernels += result.kernels;
   }

@@ -9,5 +9,6 @@ def FormKernelsPass : Pass<"lathe-form-kernels", "::mlir::ModuleOp"> {
     cost nothing. Every output of @main is then written by a kernel of its own result. Equal kernels are one.
   }];
   let dependentDialects = ["::lathe::kernel::KernelDialect"];
+  let options = [Option<"fuse", "fuse", "bool", "true", "several ops a launch; else each op is one">];
   let statistics = [Statistic<"launches", "launches", "Launches formed">, Statistic<"kernels", "kernels", "Distinct kernels">];
 }

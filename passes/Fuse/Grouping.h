@@ -22,8 +22,8 @@ bool isSource(mlir::Operation *op);
 bool takesPrologue(mlir::OpOperand &operand);
 
 /// Groups of the function's ops, each after those that it reads. An op that is in no group is cloned into every group
-/// that reads it. Weights (tfm.get) and tfm.require are in none. Linear in the ops, but for checks that a merge makes
-/// no cycle, each linear. The function's body is one block.
-std::vector<Group> getGroups(mlir::func::FuncOp function);
+/// that reads it. Weights (tfm.get) and tfm.require are in none. Without `fuse`, each op has a group of its own. Linear
+/// in the ops, but for checks that a merge makes no cycle, each linear. The function's body is one block.
+std::vector<Group> getGroups(mlir::func::FuncOp function, bool fuse);
 
 } // namespace lathe::fuse

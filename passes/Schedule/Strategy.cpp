@@ -100,6 +100,8 @@ enum class Relation { Independent, Aligned, RowWise, Unknown };
 
 /// The first axis that a reduction combines, if it combines all from there on.
 std::optional<size_t> getSuffixAxis(Operation *op) {
+  if (op->getNumOperands() == 0)
+    return std::nullopt;
   size_t rank = tfm::getDims(op->getOperand(0)).size();
   if (isa<tfm::LayerNormOp, tfm::RmsNormOp, tfm::L2NormalizeOp>(op))
     return rank - 1;
