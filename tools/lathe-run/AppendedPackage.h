@@ -29,6 +29,12 @@ struct AppendedPackage {
 // is one that is not sound (then `error` says what is wrong with it).
 std::optional<AppendedPackage> findAppendedPackage(const std::string &path, std::string &error);
 
+// Writes such a file: `runner` with the package in the file `package` appended, executable by whoever may read it.
+// Where `runner` has one appended already, it is left out. `output` appears whole or not at all; it may be `package`
+// itself.
+bool appendPackage(const std::string &runner, const std::string &package, const std::string &output,
+                   std::string &error);
+
 // The path of the running executable, for findAppendedPackage; empty where the system does not tell.
 std::string executablePath();
 

@@ -69,16 +69,6 @@ int main(int argc, char **argv) {
             writeNpy(folder + "mask.npy", mask, error),
         error);
 
-  std::vector<uint8_t> runner;
-  if (argc < 3)
-    return 0;
-  check(readFile(argv[2], runner, error), error);
-  uint64_t offset = (runner.size() + kPackageAlignment - 1) / kPackageAlignment * kPackageAlignment;
-  runner.resize(offset);
-  runner.insert(runner.end(), package.begin(), package.end());
-  runner.insert(runner.end(), kTrailerMagic, kTrailerMagic + sizeof kTrailerMagic);
-  for (int i = 0; i < 8; ++i)
-    runner.push_back(uint8_t(offset >> (8 * i)));
-  check(writeFile(folder + "runner", runner.data(), runner.size(), error), error);
-  check(chmod((folder + "runner").c_str(), 0755) == 0, "can't make the runner executable");
+  if (argc > 2)
+    check(appendPackage(argv[2], folder + "model.lathe", folder + "runner", error), error);
 }

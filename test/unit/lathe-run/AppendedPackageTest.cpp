@@ -34,6 +34,26 @@ TEST(AppendedPackage, RejectsOffsetsThatMakeNoSense) {
   EXPECT_FALSE(findIn(4096, 0, 4096, error));
 }
 
+TEST(AppendedPackage, ReplacesWhatWasAppended) {
+  std::string dir = testing::TempDir() + "/lathe-append-", error;
+  ASSERT_TRUE(writeFile(dir + "runner", "runner", 6, error) && writeFile(dir + "one", "first", 5, error) &&
+              writeFile(dir + "two", "2", 1, error));
+  ASSERT_TRUE(appendPackage(dir + "runner", dir + "one", dir + "out", error)) << error;
+  ASSERT_TRUE(appendPackage(dir + "out", dir + "two", dir + "two", error)) << error; // onto the package's own name
+  std::optional<AppendedPackage> found = findAppendedPackage(dir + "two", error);
+  ASSERT_TRUE(found) << error;
+  EXPECT_EQ(found->offset, kPackageAlignment);
+  EXPECT_EQ(found->size, 1u);
+  std::vector<uint8_t> bytes;
+  ASSERT_TRUE(readFile(dir + "two", bytes, error)) << error;
+  EXPECT_EQ(std::string(bytes.begin(), bytes.begin() + 7), std::string("runner\0", 7));
+  EXPECT_EQ(bytes[kPackageAlignment], '2');
+  EXPECT_FALSE(appendPackage(dir + "none", dir + "one", dir + "out", error));
+  EXPECT_NE(error.find("none'"), std::string::npos);
+  for (const char *name : {"runner", "one", "two", "out"})
+    remove((dir + name).c_str());
+}
+
 TEST(AppendedPackage, OrdinaryProgramsHaveNone) {
   std::string error = "x";
   EXPECT_FALSE(findAppendedPackage(executablePath(), error));
