@@ -6,32 +6,58 @@ using namespace lathe;
 using namespace lathe::plan;
 using llvm::SmallVector;
 
+static Dim getAtom(const Dim::Atom &atom) {
+  return atom.kind == Dim::Kind::Symbol ? Dim::symbol(atom.name) : Dim::parse(atom.text).value_or(Dim::invalid());
+}
+
+/// The product of a term's atoms, without its coefficient.
+static Dim getMonomial(const Dim::Term &term) {
+  Dim product(1);
+  for (auto &atom : term.atoms)
+    product = product * getAtom(*atom);
+  return product;
+}
+
 /// At most `dim`, without quotients by constants where they can be had exactly: c*floordiv(e, c) is in [e - c + 1, e].
 static Dim dropQuotients(const Dim &dim) {
   Dim sum;
   for (const Dim::Term &term : dim.getTerms()) {
-    Dim product(term.coefficient);
-    const Dim::Atom *quotient = nullptr;
-    for (auto &atom : term.atoms) {
-      auto divisor = atom->kind == Dim::Kind::FloorDiv ? atom->arguments[1].getConstant() : std::nullopt;
-      if (divisor && *divisor > 0 && term.atoms.size() == 1 && term.coefficient % *divisor == 0) {
-        quotient = atom.get();
-        continue;
-      }
-      if (atom->kind == Dim::Kind::Symbol)
-        product = product * Dim::symbol(atom->name);
-      else
-        product = product * *Dim::parse(atom->text);
+    const Dim::Atom *quotient = term.atoms.size() == 1 ? term.atoms[0].get() : nullptr;
+    auto divisor =
+        quotient && quotient->kind == Dim::Kind::FloorDiv ? quotient->arguments[1].getConstant() : std::nullopt;
+    if (!divisor || *divisor <= 0 || term.coefficient % *divisor != 0) {
+      sum = sum + Dim(term.coefficient) * getMonomial(term);
+      continue;
     }
-    if (quotient) {
-      int64_t divisor = *quotient->arguments[1].getConstant();
-      Dim value = quotient->arguments[0];
-      if (term.coefficient > 0)
-        value = value - Dim(divisor - 1);
-      product = Dim(term.coefficient / divisor) * value;
-    }
-    sum = sum + product;
+    Dim value = quotient->arguments[0] - Dim(term.coefficient > 0 ? *divisor - 1 : 0);
+    sum = sum + Dim(term.coefficient / *divisor) * value;
   }
+  return sum;
+}
+
+/// At least a and b. Where neither is proven the greater: the greater coefficient of each product of atoms, which stays
+/// short however many are combined, or, where a product may be negative, the atom max.
+static Dim getBound(const Dim &a, const Dim &b, RangeOf rangeOf) {
+  if (isLessEqual(a, b, rangeOf))
+    return b;
+  if (isLessEqual(b, a, rangeOf))
+    return a;
+  llvm::SmallVector<std::pair<Dim, int64_t>> terms;
+  for (const Dim *dim : {&a, &b})
+    for (const Dim::Term &term : dim->getTerms()) {
+      Dim monomial = getMonomial(term);
+      auto bounds = monomial.bounds(rangeOf);
+      if (!bounds || bounds->min < 0)
+        return Dim::max(a, b);
+      auto *it = llvm::find_if(terms, [&](auto &entry) { return entry.first == monomial; });
+      if (it == terms.end())
+        terms.push_back({monomial, std::max<int64_t>(term.coefficient, 0)});
+      else
+        it->second = std::max(it->second, term.coefficient);
+    }
+  Dim sum;
+  for (auto &[monomial, coefficient] : terms)
+    sum = sum + Dim(coefficient) * monomial;
   return sum;
 }
 
@@ -116,11 +142,7 @@ std::optional<Dim> plan::placeBuffers(llvm::MutableArrayRef<Buffer> buffers, Ran
       }
     }
     placed.push_back(&item);
-    Dim end = item.buffer->offset + item.size;
-    if (isLessEqual(arena, end, rangeOf))
-      arena = end;
-    else if (!isLessEqual(end, arena, rangeOf))
-      arena = Dim::max(arena, end);
+    arena = getBound(arena, item.buffer->offset + item.size, rangeOf);
     if (!greatest(arena))
       return std::nullopt;
   }
