@@ -22,24 +22,31 @@ struct Formulas {
 
 Formulas getContractionFormulas(const KernelPlan &plan, const TileSizes &sizes) {
   Contraction first = *getContraction(plan.anchors[0]);
-  Dim scratch = floats(sizes.rows * kPanelWidth);
-  BlockArgument memory = getMemory(first.lhs);
-  bool packLhs = !memory || first.transposeLhs || !tfm::getElementType(first.lhs).isF32();
-  if (packLhs)
+  size_t width = 1; // of the widest group
+  for (const Group &group : plan.groups)
+    width = std::max(width, group.anchors.size());
+  Dim tileRows = Dim::ceildiv(first.m, sizes.tileRows), scratch = 0;
+  if (!readsLhsInPlace(first))
     scratch = scratch + floats(Dim(sizes.blockRows) * first.k);
-  Dim tileRows = Dim::ceildiv(first.m, sizes.tileRows), chunks = 0, packed = 0, whole = 0;
+  if (!plan.wholeRows) {
+    Dim chunks = 0;
+    bool packs = false;
+    for (const Group &group : plan.groups) {
+      chunks = chunks + Dim::ceildiv(getContraction(group.anchors[0])->n, sizes.tileColumns);
+      for (Operation *op : group.anchors)
+        packs |= !getPanel(getContraction(op)->rhs);
+    }
+    Dim accumulators = floats(sizes.rows * kPanelWidth), panels = floats(first.k * Dim(sizes.tileColumns));
+    return {first.batch * chunks * tileRows,
+            scratch + Dim(static_cast<int64_t>(width)) * (packs ? accumulators + panels : accumulators)};
+  }
   for (Operation *op : plan.anchors) {
     Contraction c = *getContraction(op);
-    chunks = chunks + Dim::ceildiv(c.n, sizes.tileColumns);
-    Dim columns = plan.wholeRows ? roundUp(c.n, kPanelWidth) : Dim(sizes.tileColumns);
+    Dim columns = roundUp(c.n, kPanelWidth);
+    scratch = scratch + floats(Dim(sizes.blockRows) * columns);
     if (!getPanel(c.rhs))
-      packed = plan.wholeRows ? packed + floats(c.k * columns) : floats(c.k * columns);
-    whole = whole + floats(Dim(sizes.blockRows) * roundUp(c.n, kPanelWidth));
+      scratch = scratch + floats(c.k * columns);
   }
-  scratch = scratch + packed;
-  if (!plan.wholeRows)
-    return {first.batch * chunks * tileRows, scratch};
-  scratch = scratch + whole;
   for (Operation *op : plan.rowOps)
     scratch = scratch + floats(getTrailingSize(op->getOperand(0), *getLeadingDims(op->getOperand(0), plan.rows)));
   return {first.batch * tileRows, scratch};

@@ -25,6 +25,10 @@ BlockArgument schedule::getMemory(Value value) {
   return dyn_cast<BlockArgument>(value);
 }
 
+bool schedule::readsLhsInPlace(const Contraction &c) {
+  return getMemory(c.lhs) && !c.transposeLhs && tfm::getElementType(c.lhs).isF32();
+}
+
 kernel::PanelAttr schedule::getPanel(Value value) {
   auto argument = dyn_cast<BlockArgument>(value);
   auto kernel = argument ? dyn_cast<kernel::FuncOp>(argument.getOwner()->getParentOp()) : kernel::FuncOp();
@@ -51,6 +55,8 @@ Dim schedule::getTrailingSize(Value value, size_t first) {
 }
 
 std::optional<Contraction> schedule::getContraction(Operation *op) {
+  if (op->getNumResults() != 1 || tfm::getElementType(op->getResult(0)).isF64())
+    return std::nullopt; // buffers hold f32
   Contraction c;
   c.op = op;
   if (auto linear = dyn_cast<tfm::LinearOp>(op)) {
@@ -193,13 +199,41 @@ static SmallVector<Operation *> getRowOps(kernel::FuncOp kernel, const Dim &rows
   SmallVector<Operation *> ops;
   for (Operation &op : kernel.getBody().front()) {
     auto axis = getSuffixAxis(&op);
-    if (!axis)
+    if (!axis || tfm::getElementType(op.getOperand(0)).isF64()) // buffers hold f32
       continue;
     SmallVector<Dim> dims = tfm::getDims(op.getOperand(0));
     if (Dim::product(ArrayRef<Dim>(dims).take_front(*axis)) == rows)
       ops.push_back(&op);
   }
   return ops;
+}
+
+/// Which anchors each result is computed from; results that share one share a group.
+static SmallVector<Group> getGroups(kernel::FuncOp kernel, ArrayRef<Operation *> anchors) {
+  SmallVector<Group> groups;
+  for (auto [number, result] : llvm::enumerate(kernel.getBody().front().getTerminator()->getOperands())) {
+    llvm::DenseSet<Operation *> seen;
+    SmallVector<Value> pending{result};
+    while (!pending.empty())
+      if (Operation *op = pending.pop_back_val().getDefiningOp(); op && seen.insert(op).second)
+        pending.append(op->operand_begin(), op->operand_end());
+    Group group;
+    group.results.push_back(number);
+    for (Operation *anchor : anchors)
+      if (seen.contains(anchor))
+        group.anchors.push_back(anchor);
+    for (Group &other : groups)
+      if (llvm::any_of(group.anchors, [&](Operation *op) { return llvm::is_contained(other.anchors, op); })) {
+        for (Operation *op : other.anchors)
+          if (!llvm::is_contained(group.anchors, op))
+            group.anchors.push_back(op);
+        group.results.insert(group.results.begin(), other.results.begin(), other.results.end());
+        other = Group();
+      }
+    llvm::erase_if(groups, [](const Group &g) { return g.anchors.empty(); });
+    groups.push_back(std::move(group));
+  }
+  return groups;
 }
 
 static FailureOr<KernelPlan> planContraction(kernel::FuncOp kernel, ArrayRef<Operation *> anchors) {
@@ -234,8 +268,15 @@ static FailureOr<KernelPlan> planContraction(kernel::FuncOp kernel, ArrayRef<Ope
              << kernel.getSymName() << "': a result that is not computed row by row from its contraction";
     plan.wholeRows |= relation == Relation::RowWise;
   }
-  if (plan.wholeRows)
-    plan.rowOps = getRowOps(kernel, plan.rows);
+  plan.groups = getGroups(kernel, anchors);
+  if (!plan.wholeRows)
+    return plan;
+  plan.rowOps = getRowOps(kernel, plan.rows);
+  Group all;
+  all.anchors = plan.anchors;
+  for (unsigned i = 0; i < kernel.getNumResults(); ++i)
+    all.results.push_back(i);
+  plan.groups = {all};
   return plan;
 }
 
@@ -249,7 +290,7 @@ FailureOr<KernelPlan> schedule::planKernel(kernel::FuncOp kernel) {
       scatters.push_back(&op);
     else if (getContraction(&op))
       contractions.push_back(&op);
-    else if (!rowOp && getSuffixAxis(&op))
+    else if (!rowOp && getSuffixAxis(&op) && !tfm::getElementType(op.getOperand(0)).isF64())
       rowOp = &op;
   }
   if (attentions.size() + scatters.size() + !contractions.empty() > 1)

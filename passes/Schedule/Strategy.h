@@ -33,9 +33,16 @@ struct Contraction {
 /// Nothing for other ops and for integers.
 std::optional<Contraction> getContraction(mlir::Operation *op);
 
+/// Contractions whose accumulators meet in a result, and the results.
+struct Group {
+  llvm::SmallVector<mlir::Operation *> anchors;
+  llvm::SmallVector<unsigned> results;
+};
+
 struct KernelPlan {
   Strategy strategy = Strategy::Map;
   llvm::SmallVector<mlir::Operation *> anchors; // contractions with one lhs, the attention or the scatter
+  llvm::SmallVector<Group> groups;              // of Contraction; one if wholeRows
   llvm::SmallVector<mlir::Operation *> rowOps;  // norms, softmaxes and reductions over whole rows, in the body's order
   Dim rows = 1;                                 // of Rows, and of Contraction: batch * m
   bool wholeRows = false;                       // of Contraction: the epilogue is row-wise
@@ -50,6 +57,8 @@ Dim getTrailingSize(mlir::Value value, size_t first);
 
 /// What a value is read from: through reshapes, the kernel's argument; or null. Its memory is the value's.
 mlir::BlockArgument getMemory(mlir::Value value);
+/// Whether the contraction's lhs lies in memory as its rows, so that tiles read it without a copy.
+bool readsLhsInPlace(const Contraction &contraction);
 /// The panel layout of a kernel's argument, or null.
 kernel::PanelAttr getPanel(mlir::Value value);
 

@@ -1,0 +1,384 @@
+// Attention: softmax(scale * q k^T + mask) v without the matrix of scores. A tile is a block of queries of one head.
+// Keys and values of that head are packed into panels once for all blocks that follow each other; scores of a block of
+// keys lie in scratch, and maximum and denominator are carried from one block to the next (Milakov and Gimelshein,
+// "Online normalizer calculation for softmax", 2018). Blocks that no query of the tile may see are not visited:
+// trailing padding costs nothing.
+#include "compiler/Cpu/Gemm.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::cpu;
+
+namespace {
+constexpr int64_t kWidth = schedule::kPanelWidth;
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+class AttentionEmitter {
+public:
+  AttentionEmitter(Emitter &e) : e(e), op(cast<tfm::AttentionOp>(e.plan.anchors[0])) {}
+  void emit();
+
+private:
+  bool readsInPlace(Value tensor) { return schedule::getMemory(tensor) && tfm::getElementType(tensor).isF32(); }
+  bool isRestricted() { return op.getPadding() || op.getCausal() || op.getWindow(); }
+  Value f32(double value) { return e.constant(e.f32(), value); }
+  Value at(Value base, Value offset) { return e.elementPtr(base, e.f32(), offset); }
+
+  Value findKeyEnd();
+  void packKeys();
+  void packValues();
+  void emitTile(Value head, Value queryBegin, Value queryCount);
+  void emitBlock(Value keyBegin, Value keyCount, Value first);
+  Value emitScores(Value row, Value keyBegin, Value keyCount);
+  void emitRow(Value row);
+  Value getVisible(Value row, Value key);
+  void emitUnseen(Value row);
+
+  Emitter &e;
+  tfm::AttentionOp op;
+  Value queries, keys, heads, depth, width, widthPadded, offset; // sizes; offset of the causal diagonal
+  Value packedKeys, packedValues, packedQueries, scores, sums, maxima, totals, seen;
+  Value batch, kvHead, keyEnd;                        // of the job
+  Value head, queryBegin, queryCount, lhs, lhsStride; // of the tile
+};
+} // namespace
+
+/// The last real key's place, plus one.
+Value AttentionEmitter::findKeyEnd() {
+  if (!op.getPadding())
+    return keys;
+  return e.loop(e.index(0), keys, 1, e.index(0), [&](Value j, ValueRange end) {
+    Value real = e.evaluate(op.getPadding(), {e.uniform(batch), e.uniform(j)});
+    return Values{e.select(real, e.add(j, 1), end[0])};
+  })[0];
+}
+
+/// K transposed, in panels of 32 keys: panel, element of the head, key.
+void AttentionEmitter::packKeys() {
+  Value column = e.mul(kvHead, depth);
+  auto target = [&](Value key, Value d) {
+    Value panel = e.mul(e.mul(e.div(key, kWidth), depth), kWidth);
+    return e.add(e.add(panel, e.mul(d, kWidth)), e.rem(key, kWidth));
+  };
+  auto packOne = [&](Value j) {
+    e.forLanes(depth, [&](Value d) {
+      Value x = e.evaluateWide(op.getKey(), {e.uniform(batch), e.uniform(j), e.lane(e.add(column, d))});
+      Value places = e.add(e.mul(e.add(e.broadcast(d), e.iota()), kWidth), e.broadcast(target(j, e.index(0))));
+      e.storeElements(x, packedKeys, e.f32(), {Index::Vector, places});
+    });
+  };
+  auto constant = e.getConstant(depth);
+  if (!readsInPlace(op.getKey()) || !constant || *constant % e.lanes != 0)
+    return e.loop(e.index(0), keyEnd, 1, packOne);
+  // Squares of lanes x lanes, transposed in registers.
+  Value base = e.getOperand(schedule::getMemory(op.getKey()).getArgNumber());
+  Value stride = e.mul(depth, static_cast<int64_t>(op.getKvHeads()));
+  Value whole = e.mul(e.div(keyEnd, e.lanes), e.lanes);
+  e.loop(e.index(0), whole, e.lanes, [&](Value j) {
+    e.loop(e.index(0), depth, e.lanes, [&](Value d) {
+      Value from = at(base, e.add(e.mul(e.add(e.mul(batch, keys), j), stride), e.add(column, d)));
+      Values rows;
+      for (int64_t i = 0; i < e.lanes; ++i)
+        rows.push_back(e.loadVector(e.f32(), at(from, e.mul(stride, i))));
+      for (int64_t half = e.lanes / 2; half >= 1; half /= 2)
+        for (int64_t i = 0; i < e.lanes; ++i) {
+          if (i & half)
+            continue;
+          SmallVector<int64_t> low, high;
+          for (int64_t lane = 0; lane < e.lanes; ++lane) {
+            low.push_back(lane & half ? e.lanes + lane - half : lane);
+            high.push_back(lane & half ? e.lanes + lane : lane + half);
+          }
+          Value a = rows[i], c = rows[i + half];
+          rows[i] = e.make<vector::ShuffleOp>(a, c, low);
+          rows[i + half] = e.make<vector::ShuffleOp>(a, c, high);
+        }
+      for (int64_t i = 0; i < e.lanes; ++i)
+        e.storeVector(rows[i], at(packedKeys, target(j, e.add(d, i))));
+    });
+  });
+  e.loop(whole, keyEnd, 1, packOne);
+}
+
+/// V in panels of 32 columns: panel, key, column. Columns past the head's are 0.
+void AttentionEmitter::packValues() {
+  Value column = e.mul(kvHead, width);
+  Value panelSize = e.mul(e.roundUp(keys, kWidth), kWidth);
+  e.loop(e.index(0), keyEnd, 1, [&](Value j) {
+    e.forLanes(width, [&](Value d) {
+      Value x = e.broadcast(e.evaluateWide(op.getValue(), {e.uniform(batch), e.uniform(j), e.lane(e.add(column, d))}));
+      x = e.masked(x, e.constant(x, 0));
+      Value place = e.add(e.mul(e.div(d, kWidth), panelSize), e.add(e.mul(j, kWidth), e.rem(d, kWidth)));
+      Value outer = std::exchange(e.mask, Value());
+      e.storeVector(x, at(packedValues, place));
+      e.mask = outer;
+    });
+  });
+}
+
+/// Which lanes from the key on the row's query may see, or null: all.
+Value AttentionEmitter::getVisible(Value row, Value key) {
+  Value visible;
+  if (op.getPadding())
+    visible = e.broadcast(e.evaluate(op.getPadding(), {e.uniform(batch), e.lane(key, e.lanes)}));
+  if (op.getCausal() || op.getWindow()) {
+    Value places = e.add(e.broadcast(key), e.iota());
+    Value last = e.add(e.add(queryBegin, row), offset);
+    if (op.getCausal())
+      visible = e.logicalAnd(visible, e.compare(arith::CmpIPredicate::sle, places, e.broadcast(last)));
+    if (op.getWindow()) {
+      Value start = e.sub(last, e.index(*op.getWindow()));
+      visible = e.logicalAnd(visible, e.compare(arith::CmpIPredicate::sgt, places, e.broadcast(start)));
+    }
+  }
+  return visible;
+}
+
+/// Scales and masks a row's scores in place; their maximum.
+Value AttentionEmitter::emitScores(Value row, Value keyBegin, Value keyCount) {
+  Value line = at(scores, e.mul(row, e.sizes.keyBlock));
+  Value least = e.constant(e.vec(e.f32()), -kInfinity);
+  bool tracks = isRestricted();
+  Values initial{least};
+  if (tracks)
+    initial.push_back(e.constant(e.vec(e.i1()), 0));
+  double cap = op.getSoftcap().convertToDouble(), scale = op.getScale().convertToDouble();
+  Values results = e.forLanes(keyCount, initial, [&](Value j, ValueRange values) {
+    Value key = e.add(keyBegin, j);
+    Value s = e.mulf(e.loadVector(e.f32(), at(line, j)), f32(scale));
+    if (cap > 0)
+      s = e.mulf(e.make<math::TanhOp>(e.mulf(s, f32(1 / cap))), f32(cap));
+    if (op.getBias()) {
+      SmallVector<Dim> dims = tfm::getDims(op.getBias());
+      Indices all{e.uniform(batch), e.uniform(head), e.uniform(e.add(queryBegin, row)), e.lane(key, e.lanes)}, place;
+      for (size_t d = 0; d < dims.size(); ++d)
+        place.push_back(dims[d] == Dim(1) ? e.uniform(0) : all[4 - dims.size() + d]);
+      s = e.addf(s, e.evaluateWide(op.getBias(), place));
+    }
+    Value visible = e.logicalAnd(getVisible(row, key), e.mask);
+    if (visible)
+      s = e.select(visible, s, least);
+    e.storeVector(s, at(line, j));
+    Values next{e.fastMax(s, values[0])};
+    if (tracks)
+      next.push_back(e.logicalOr(values[1], visible));
+    return next;
+  });
+  if (tracks)
+    e.ifThen(e.reduce(vector::CombiningKind::OR, results[1]), [&] { e.store(f32(1), at(seen, row)); });
+  return e.reduce(vector::CombiningKind::MAXNUMF, results[0]);
+}
+
+void AttentionEmitter::emitBlock(Value keyBegin, Value keyCount, Value first) {
+  int64_t block = e.sizes.keyBlock, columns = e.sizes.columns;
+  Value rows = e.index(e.sizes.rows);
+  // Scores.
+  e.loop(e.index(0), keyCount, columns, [&](Value column) {
+    Value key = e.add(keyBegin, column);
+    Value panel = e.add(e.mul(e.mul(e.div(key, kWidth), depth), kWidth), e.rem(key, kWidth));
+    e.loop(e.index(0), queryCount, e.sizes.rows, [&](Value row) {
+      GemmTile tile{at(lhs, e.mul(row, lhsStride)),
+                    lhsStride,
+                    at(packedKeys, panel),
+                    e.index(kWidth),
+                    depth,
+                    at(scores, e.add(e.mul(row, block), column)),
+                    e.index(block)};
+      emitGemm(e, e.min(e.sub(queryCount, row), rows), columns, tile, false);
+    });
+  });
+  // Weights, and what changes about the sums so far.
+  e.loop(e.index(0), queryCount, 1, [&](Value row) {
+    Value line = at(scores, e.mul(row, block));
+    Value old = e.load(e.f32(), at(maxima, row));
+    Value greatest = e.fastMax(emitScores(row, keyBegin, keyCount), old);
+    Value none = e.make<arith::CmpFOp>(arith::CmpFPredicate::OEQ, greatest, f32(-kInfinity));
+    Value reference = e.select(none, f32(0), greatest);
+    Value zero = e.constant(e.vec(e.f32()), 0);
+    Value total = e.forLanes(keyCount, zero, [&](Value j, ValueRange values) {
+      Value place = at(line, j);
+      Value p = expNonPositive(e, e.subf(e.loadVector(e.f32(), place), reference));
+      e.storeVector(p, place);
+      return Values{e.addf(values[0], e.masked(p, zero))};
+    })[0];
+    Value sum = e.reduce(vector::CombiningKind::ADD, total);
+    e.store(greatest, at(maxima, row));
+    e.ifThen(first, [&] { e.store(sum, at(totals, row)); });
+    e.ifThen(e.logicalNot(first), [&] {
+      Value change = expNonPositive(e, e.subf(old, reference));
+      e.store(e.fma(e.load(e.f32(), at(totals, row)), change, sum), at(totals, row));
+      e.loop(e.index(0), widthPadded, e.lanes, [&](Value d) {
+        Value place = at(sums, e.add(e.mul(row, widthPadded), d));
+        e.storeVector(e.mulf(e.loadVector(e.f32(), place), change), place);
+      });
+    });
+  });
+  // Weighted values.
+  Value panelSize = e.mul(e.roundUp(keys, kWidth), kWidth);
+  e.loop(e.index(0), width, columns, [&](Value column) {
+    Value panel = e.add(e.mul(e.div(column, kWidth), panelSize), e.rem(column, kWidth));
+    e.loop(e.index(0), queryCount, e.sizes.rows, [&](Value row) {
+      GemmTile tile{at(scores, e.mul(row, block)),
+                    e.index(block),
+                    at(packedValues, e.add(panel, e.mul(keyBegin, kWidth))),
+                    e.index(kWidth),
+                    keyCount,
+                    at(sums, e.add(e.mul(row, widthPadded), column)),
+                    widthPadded};
+      Value count = e.min(e.sub(queryCount, row), rows);
+      e.ifThen(first, [&] { emitGemm(e, count, columns, tile, false); });
+      e.ifThen(e.logicalNot(first), [&] { emitGemm(e, count, columns, tile, true); });
+    });
+  });
+}
+
+/// A query that may see nothing: puts what masked_row asks for into its sums, with a denominator of 1.
+void AttentionEmitter::emitUnseen(Value row) {
+  Value line = at(sums, e.mul(row, widthPadded)), column = e.mul(kvHead, width);
+  e.store(f32(1), at(totals, row));
+  auto fill = [&](Value value) {
+    e.loop(e.index(0), widthPadded, e.lanes, [&](Value d) { e.storeVector(value, at(line, d)); });
+  };
+  auto addValues = [&](Value key, Value weight, Value change) {
+    e.forLanes(width, [&](Value d) {
+      Value v = e.evaluateWide(op.getValue(), {e.uniform(batch), e.uniform(key), e.lane(e.add(column, d))});
+      Value sum = e.loadVector(e.f32(), at(line, d));
+      e.storeVector(e.fma(v, weight, change ? e.mulf(sum, change) : sum), at(line, d));
+    });
+  };
+  switch (op.getMaskedRow()) {
+  case tfm::MaskedRow::zero:
+    return fill(f32(0));
+  case tfm::MaskedRow::nan:
+    return fill(f32(std::numeric_limits<double>::quiet_NaN()));
+  case tfm::MaskedRow::mean:
+    fill(f32(0));
+    e.loop(e.index(0), keys, 1, [&](Value j) { addValues(j, f32(1), Value()); });
+    return e.store(e.make<arith::SIToFPOp>(e.f32(), keys), at(totals, row));
+  case tfm::MaskedRow::unmasked:
+    break;
+  }
+  fill(f32(0));
+  Value query = e.add(queryBegin, row), zero = f32(0), least = f32(-kInfinity);
+  double cap = op.getSoftcap().convertToDouble();
+  Values state = e.loop(e.index(0), keys, 1, {least, zero}, [&](Value j, ValueRange values) {
+    Value s = e.loop(e.index(0), depth, 1, zero, [&](Value d, ValueRange sum) {
+      Value q =
+          e.evaluateWide(op.getQuery(), {e.uniform(batch), e.uniform(query), e.uniform(e.add(e.mul(head, depth), d))});
+      Value k =
+          e.evaluateWide(op.getKey(), {e.uniform(batch), e.uniform(j), e.uniform(e.add(e.mul(kvHead, depth), d))});
+      return Values{e.fma(q, k, sum[0])};
+    })[0];
+    s = e.mulf(s, f32(op.getScale().convertToDouble()));
+    if (cap > 0)
+      s = e.mulf(e.make<math::TanhOp>(e.mulf(s, f32(1 / cap))), f32(cap));
+    if (op.getBias()) {
+      SmallVector<Dim> dims = tfm::getDims(op.getBias());
+      Indices all{e.uniform(batch), e.uniform(head), e.uniform(query), e.uniform(j)}, place;
+      for (size_t d = 0; d < dims.size(); ++d)
+        place.push_back(dims[d] == Dim(1) ? e.uniform(0) : all[4 - dims.size() + d]);
+      s = e.addf(s, e.evaluateWide(op.getBias(), place));
+    }
+    Value greatest = e.fastMax(s, values[0]);
+    Value none = e.make<arith::CmpFOp>(arith::CmpFPredicate::OEQ, greatest, least);
+    Value reference = e.select(none, zero, greatest);
+    Value weight = e.exp(e.subf(s, reference)), change = e.exp(e.subf(values[0], reference));
+    addValues(j, weight, change);
+    return Values{greatest, e.fma(values[1], change, weight)};
+  });
+  e.store(state[1], at(totals, row));
+}
+
+/// Divides a row's sums and stores what the epilogue makes of them.
+void AttentionEmitter::emitRow(Value row) {
+  if (isRestricted()) {
+    Value unseen = e.make<arith::CmpFOp>(arith::CmpFPredicate::OEQ, e.load(e.f32(), at(seen, row)), f32(0));
+    e.ifThen(unseen, [&] { emitUnseen(row); });
+  }
+  Value inverse = e.divf(f32(1), e.load(e.f32(), at(totals, row)));
+  Type declared = tfm::getElementType(op.getResult());
+  e.forLanes(width, [&](Value d) {
+    e.override(op.getResult(), [=](ArrayRef<Index>) {
+      Value sum = e.loadVector(e.f32(), at(sums, e.add(e.mul(row, widthPadded), d)));
+      return e.narrow(e.mulf(sum, inverse), declared);
+    });
+    Indices place{e.uniform(batch), e.uniform(e.add(queryBegin, row)), e.lane(e.add(e.mul(head, width), d))};
+    for (unsigned result = 0; result < e.kernel.getNumResults(); ++result)
+      e.storeResult(result, e.evaluate(e.getResults()[result], place), place);
+  });
+  e.overrides.erase(op.getResult().getAsOpaquePointer());
+}
+
+void AttentionEmitter::emitTile(Value tileHead, Value begin, Value count) {
+  head = tileHead, queryBegin = begin, queryCount = count;
+  if (readsInPlace(op.getQuery())) {
+    Value base = e.getOperand(schedule::getMemory(op.getQuery()).getArgNumber());
+    lhsStride = e.mul(heads, depth);
+    lhs = at(base, e.add(e.mul(e.add(e.mul(batch, queries), begin), lhsStride), e.mul(head, depth)));
+  } else {
+    lhs = packedQueries, lhsStride = depth;
+    e.loop(e.index(0), count, 1, [&](Value i) {
+      e.forLanes(depth, [&](Value d) {
+        Value column = e.add(e.mul(head, depth), d);
+        Value x = e.evaluateWide(op.getQuery(), {e.uniform(batch), e.uniform(e.add(begin, i)), e.lane(column)});
+        e.storeVector(x, at(packedQueries, e.add(e.mul(i, depth), d)));
+      });
+    });
+  }
+  e.loop(e.index(0), count, 1, [&](Value row) {
+    e.store(f32(-kInfinity), at(maxima, row));
+    e.store(f32(0), at(totals, row));
+    e.store(f32(0), at(seen, row));
+  });
+  // Keys that some query of the tile may see.
+  Value from = e.index(0), to = keyEnd;
+  if (op.getCausal())
+    to = e.max(e.min(to, e.add(e.add(e.add(begin, count), offset), e.index(0))), e.index(0));
+  if (op.getWindow()) {
+    Value start = e.sub(e.add(begin, offset), e.index(*op.getWindow() - 1));
+    from = e.mul(e.div(e.max(start, e.index(0)), kWidth), kWidth);
+  }
+  // No key at all: the sums of 0 keys, which nothing else sets.
+  e.ifThen(e.logicalNot(e.lessThan(from, to)), [&] {
+    e.loop(e.index(0), e.mul(count, widthPadded), e.lanes, [&](Value i) { e.storeVector(f32(0), at(sums, i)); });
+  });
+  e.loop(from, to, e.sizes.keyBlock,
+         [&](Value key) { emitBlock(key, e.min(e.sub(to, key), e.index(e.sizes.keyBlock)), e.equal(key, from)); });
+  e.loop(e.index(0), count, 1, [&](Value row) { emitRow(row); });
+}
+
+void AttentionEmitter::emit() {
+  Values q = e.getDims(op.getQuery()), k = e.getDims(op.getKey()), v = e.getDims(op.getValue());
+  auto headCount = static_cast<int64_t>(op.getHeads()), kvCount = static_cast<int64_t>(op.getKvHeads());
+  queries = q[1], keys = k[1], heads = e.index(headCount);
+  depth = e.div(q[2], headCount), width = e.div(v[2], kvCount), widthPadded = e.roundUp(width, kWidth);
+  offset = op.getOffset() ? e.getDim(op.getOffset()->getDims()[0]) : e.sub(keys, queries);
+  Value keysPadded = e.roundUp(keys, kWidth), blockRows = e.index(e.sizes.queryRows);
+  packedKeys = e.takeScratch(e.mul(depth, keysPadded));
+  packedValues = e.takeScratch(e.mul(keysPadded, widthPadded));
+  packedQueries = e.takeScratch(e.mul(blockRows, depth));
+  scores = e.takeScratch(e.mul(blockRows, e.sizes.keyBlock));
+  sums = e.takeScratch(e.mul(blockRows, widthPadded));
+  maxima = e.takeScratch(blockRows), totals = e.takeScratch(blockRows), seen = e.takeScratch(blockRows);
+
+  // Tiles: batch, key-value head, its heads, blocks of queries. Those of one key-value head are a job.
+  Value blocks = e.max(e.ceilDiv(queries, e.sizes.queryRows), e.index(1));
+  int64_t shared = headCount / kvCount;
+  Value perJob = e.mul(blocks, shared);
+  Value lastJob = e.div(e.add(e.tileEnd, e.sub(perJob, e.index(1))), perJob);
+  e.loop(e.div(e.tileBegin, perJob), lastJob, 1, [&](Value job) {
+    Value base = e.mul(job, perJob);
+    Value from = e.max(e.sub(e.tileBegin, base), e.index(0)), to = e.min(e.sub(e.tileEnd, base), perJob);
+    batch = e.div(job, kvCount), kvHead = e.rem(job, kvCount);
+    keyEnd = findKeyEnd();
+    packKeys();
+    packValues();
+    e.loop(from, to, 1, [&](Value tile) {
+      Value tileHead = e.add(e.mul(kvHead, shared), e.div(tile, blocks));
+      Value begin = e.mul(e.rem(tile, blocks), e.sizes.queryRows);
+      emitTile(tileHead, begin, e.min(e.sub(queries, begin), blockRows));
+    });
+  });
+}
+
+void cpu::emitAttention(Emitter &e) { AttentionEmitter(e).emit(); }

@@ -1,0 +1,375 @@
+// The strategy for products of matrices. A tile of the launch is a block of rows by a chunk of columns, or by all of
+// them where the epilogue needs whole rows. The lhs is read in place, or packed a block at a time (a prologue, a
+// transpose); the rhs lies in panels of 32 columns, as a weight or packed a chunk at a time (a matmul's, an im2col'd
+// input). A register tile's accumulators go through a small buffer in L1 to the epilogue, which reads them by an
+// override: it costs a store and a load per K multiply-adds, and the tile's code is shared by all kernels.
+#include "compiler/Cpu/Gemm.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::cpu;
+using schedule::Contraction;
+
+namespace {
+constexpr int64_t kWidth = schedule::kPanelWidth;
+
+class ContractionEmitter {
+public:
+  ContractionEmitter(Emitter &e) : e(e), first(*schedule::getContraction(e.plan.anchors[0])) {
+    for (Operation *op : e.plan.anchors)
+      contractions.push_back(*schedule::getContraction(op));
+  }
+  void emit();
+
+private:
+  /// A contraction and where its panels and sums are for the current tile.
+  struct Operand {
+    Contraction c;
+    Value n, panels, buffer;
+  };
+  void emitColumns(const schedule::Group &group, Value tileOffset, Value tileCount);
+  void emitWholeRows();
+  /// For each run of tiles with one job (batch, chunk): its number and its rows.
+  void forJobs(Value begin, Value end, llvm::function_ref<void(Value job, Value rowBegin, Value rowEnd)> body);
+  void packPanels(const Contraction &c, Value batch, Value columnBegin, Value columnCount, Value panels);
+  Value getRows(Value batch, Value rowBegin, Value rowCount);
+  void emitBlock(MutableArrayRef<Operand> operands, const schedule::Group &group, Value batch, Value rowBegin,
+                 Value rowCount, Value columnBegin, Value columnEnd);
+  void emitEpilogue(ArrayRef<Operand> operands, const schedule::Group &group, Value batch, Value rowBegin,
+                    Value rowCount, Value columnBegin, Value columnCount);
+  Value getN(const Contraction &c);
+  Value evaluateLhs(Value batch, Value row, const Index &k);
+  Value evaluateRhs(const Contraction &c, Value batch, Value k, const Index &column);
+  Indices getResultIndices(const Contraction &c, Value batch, Value row, const Index &column);
+  Value addBias(const Contraction &c, Value sum, ArrayRef<Index> indices);
+
+  Emitter &e;
+  Contraction first;
+  std::vector<Contraction> contractions;
+  Value batches, rows, depth, packedRows;
+  Value lhs; // of the current row block
+};
+} // namespace
+
+Value ContractionEmitter::getN(const Contraction &c) {
+  Values dims = e.getDims(c.op->getResult(0));
+  if (c.kind == Contraction::Kind::Conv)
+    return e.product(ArrayRef<Value>(dims).drop_front(2));
+  return dims.back();
+}
+
+/// A convolution's batch is image * groups + group.
+static Value getGroups(Emitter &e, const Contraction &c) {
+  return e.index(static_cast<int64_t>(cast<tfm::ConvOp>(c.op).getGroups()));
+}
+
+Indices ContractionEmitter::getResultIndices(const Contraction &c, Value batch, Value row, const Index &column) {
+  Values dims = e.getDims(c.op->getResult(0));
+  ArrayRef<Value> sizes(dims);
+  Indices at;
+  if (c.kind == Contraction::Kind::Conv) {
+    Value groups = getGroups(e, c);
+    at.push_back(e.uniform(e.div(batch, groups)));
+    at.push_back(e.uniform(e.add(e.mul(e.rem(batch, groups), rows), row)));
+    at.append(e.delinearize(column, sizes.drop_front(2)));
+    return at;
+  }
+  if (first.batch == Dim(1)) {
+    at = e.delinearize(e.uniform(row), sizes.drop_back());
+  } else {
+    at = e.delinearize(e.uniform(batch), sizes.drop_back(2));
+    at.push_back(e.uniform(row));
+  }
+  at.push_back(column);
+  return at;
+}
+
+Value ContractionEmitter::evaluateLhs(Value batch, Value row, const Index &k) {
+  SmallVector<Dim> dims = tfm::getDims(first.lhs);
+  Values sizes = e.getDims(first.lhs);
+  Indices at;
+  if (first.kind == Contraction::Kind::Conv) {
+    at.push_back(e.uniform(e.add(e.mul(e.rem(batch, getGroups(e, first)), rows), row)));
+    at.append(e.delinearize(k, ArrayRef<Value>(sizes).drop_front()));
+  } else if (first.batch == Dim(1) && !first.transposeLhs) {
+    at = e.delinearize(e.uniform(row), ArrayRef<Value>(sizes).drop_back());
+    at.push_back(k);
+  } else {
+    Values result = e.getDims(first.op->getResult(0));
+    Indices outer = e.delinearize(e.uniform(batch), ArrayRef<Value>(result).drop_back(2));
+    for (size_t d = 0; d + 2 < dims.size(); ++d)
+      at.push_back(dims[d] == Dim(1) ? e.uniform(0) : outer[outer.size() + 2 - dims.size() + d]);
+    at.push_back(first.transposeLhs ? k : e.uniform(row));
+    at.push_back(first.transposeLhs ? e.uniform(row) : k);
+  }
+  return e.evaluateWide(first.lhs, at);
+}
+
+Value ContractionEmitter::evaluateRhs(const Contraction &c, Value batch, Value k, const Index &column) {
+  if (c.kind == Contraction::Kind::Conv) {
+    Value groups = getGroups(e, c);
+    return e.widen(
+        evaluateTap(e, cast<tfm::ConvOp>(c.op), e.uniform(e.div(batch, groups)), e.rem(batch, groups), k, column));
+  }
+  SmallVector<Dim> dims = tfm::getDims(c.rhs);
+  Indices at;
+  if (dims.size() > 2) {
+    Values result = e.getDims(c.op->getResult(0));
+    Indices outer = e.delinearize(e.uniform(batch), ArrayRef<Value>(result).drop_back(2));
+    for (size_t d = 0; d + 2 < dims.size(); ++d)
+      at.push_back(dims[d] == Dim(1) ? e.uniform(0) : outer[outer.size() + 2 - dims.size() + d]);
+  }
+  at.push_back(c.transposeRhs ? column : e.uniform(k));
+  at.push_back(c.transposeRhs ? e.uniform(k) : column);
+  return e.evaluateWide(c.rhs, at);
+}
+
+Value ContractionEmitter::addBias(const Contraction &c, Value sum, ArrayRef<Index> indices) {
+  if (auto linear = dyn_cast<tfm::LinearOp>(c.op); linear && linear.getBias())
+    sum = e.addf(sum, e.evaluateWide(linear.getBias(), indices.take_back(1)));
+  if (auto conv = dyn_cast<tfm::ConvOp>(c.op); conv && conv.getBias())
+    sum = e.addf(sum, e.evaluateWide(conv.getBias(), indices[1]));
+  return e.narrow(sum, tfm::getElementType(c.op->getResult(0)));
+}
+
+void ContractionEmitter::packPanels(const Contraction &c, Value batch, Value columnBegin, Value columnCount,
+                                    Value panels) {
+  Value vectors = e.div(e.roundUp(columnCount, kWidth), e.lanes);
+  e.loop(e.index(0), vectors, 1, [&](Value v) {
+    Value column = e.mul(v, e.lanes);
+    Value panel = e.elementPtr(panels, e.f32(), e.mul(e.mul(e.div(column, kWidth), depth), kWidth));
+    Value target = e.elementPtr(panel, e.f32(), e.rem(column, kWidth));
+    auto pack = [&] {
+      e.loop(e.index(0), depth, 1, [&](Value k) {
+        Value x = e.broadcast(evaluateRhs(c, batch, k, e.lane(e.add(columnBegin, column), e.lanes)));
+        Value inside = e.masked(x, e.constant(x, 0)), outer = std::exchange(e.mask, Value());
+        e.storeVector(inside, e.elementPtr(target, e.f32(), e.mul(k, kWidth)));
+        e.mask = outer;
+      });
+    };
+    Value rest = e.sub(columnCount, column);
+    Value whole = e.lessThan(e.index(e.lanes - 1), rest);
+    e.ifThen(whole, pack);
+    e.ifThen(e.logicalNot(whole), [&] {
+      e.mask = e.laneMask(rest);
+      pack();
+      e.mask = Value();
+    });
+  });
+}
+
+/// Where the rows of the lhs lie, `depth` elements apart: in place, or in scratch after packing them.
+Value ContractionEmitter::getRows(Value batch, Value rowBegin, Value rowCount) {
+  if (schedule::readsLhsInPlace(first)) {
+    Value row = rowBegin;
+    if (first.kind == Contraction::Kind::Conv) {
+      row = e.add(e.mul(e.rem(batch, getGroups(e, first)), rows), row);
+    } else if (first.batch != Dim(1)) {
+      SmallVector<Dim> dims = tfm::getDims(first.lhs);
+      Values sizes = e.getDims(first.lhs), result = e.getDims(first.op->getResult(0));
+      Indices outer = e.delinearize(e.uniform(batch), ArrayRef<Value>(result).drop_back(2)), at;
+      for (size_t d = 0; d + 2 < dims.size(); ++d)
+        at.push_back(dims[d] == Dim(1) ? e.uniform(0) : outer[outer.size() + 2 - dims.size() + d]);
+      at.push_back(e.uniform(row));
+      row = e.linearize(at, ArrayRef<Value>(sizes).drop_back()).value;
+    }
+    Value base = e.getOperand(schedule::getMemory(first.lhs).getArgNumber());
+    return e.elementPtr(base, e.f32(), e.mul(row, depth));
+  }
+  e.loop(e.index(0), rowCount, 1, [&](Value i) {
+    Value target = e.elementPtr(packedRows, e.f32(), e.mul(i, depth));
+    e.forLanes(depth, [&](Value k) {
+      Value x = evaluateLhs(batch, e.add(rowBegin, i), e.lane(k, e.lanes));
+      e.storeVector(x, e.elementPtr(target, e.f32(), k));
+    });
+  });
+  return packedRows;
+}
+
+void ContractionEmitter::forJobs(Value begin, Value end, llvm::function_ref<void(Value, Value, Value)> body) {
+  Value tiles = e.max(e.ceilDiv(rows, e.sizes.tileRows), e.index(1));
+  Value lastJob = e.div(e.add(end, e.sub(tiles, e.index(1))), tiles);
+  e.loop(e.div(begin, tiles), lastJob, 1, [&](Value job) {
+    Value base = e.mul(job, tiles);
+    Value from = e.max(e.sub(begin, base), e.index(0)), to = e.min(e.sub(end, base), tiles);
+    body(job, e.mul(from, e.sizes.tileRows), e.min(e.mul(to, e.sizes.tileRows), rows));
+  });
+}
+
+/// Computes rows [rowBegin, rowBegin + rowCount) by columns [columnBegin, columnEnd), panels and lhs being in place.
+void ContractionEmitter::emitBlock(MutableArrayRef<Operand> operands, const schedule::Group &group, Value batch,
+                                   Value rowBegin, Value rowCount, Value columnBegin, Value columnEnd) {
+  int64_t columns = e.sizes.columns;
+  Value count = e.sub(columnEnd, columnBegin);
+  e.loop(e.index(0), count, columns, [&](Value column) {
+    e.loop(e.index(0), rowCount, e.sizes.rows, [&](Value row) {
+      Value tileRows = e.min(e.sub(rowCount, row), e.index(e.sizes.rows));
+      for (Operand &operand : operands) {
+        Value panel = e.elementPtr(operand.panels, e.f32(), e.mul(e.mul(e.div(column, kWidth), depth), kWidth));
+        GemmTile tile;
+        tile.a = e.elementPtr(lhs, e.f32(), e.mul(row, depth));
+        tile.strideA = depth;
+        tile.b = e.elementPtr(panel, e.f32(), e.rem(column, kWidth));
+        tile.strideB = e.index(kWidth);
+        tile.depth = depth;
+        tile.c = operand.buffer;
+        tile.strideC = e.index(kWidth);
+        emitGemm(e, tileRows, columns, tile, false);
+      }
+      Value tileColumns = e.min(e.sub(count, column), e.index(columns));
+      emitEpilogue(operands, group, batch, e.add(rowBegin, row), tileRows, e.add(columnBegin, column), tileColumns);
+    });
+  });
+}
+
+void ContractionEmitter::emitEpilogue(ArrayRef<Operand> operands, const schedule::Group &group, Value batch,
+                                      Value rowBegin, Value rowCount, Value columnBegin, Value columnCount) {
+  auto n = e.getConstant(operands[0].n);
+  bool whole = n && *n % e.sizes.columns == 0;
+  e.loop(e.index(0), rowCount, 1, [&](Value i) {
+    auto emitVector = [&](Value position) {
+      for (const Operand &operand : operands)
+        e.override(operand.c.op->getResult(0), [=](ArrayRef<Index> indices) {
+          Value place = e.add(e.mul(i, kWidth), position);
+          Value sum = e.loadVector(e.f32(), e.elementPtr(operand.buffer, e.f32(), place));
+          return addBias(operand.c, sum, indices);
+        });
+      Index column = e.lane(e.add(columnBegin, position), e.lanes);
+      Indices at = getResultIndices(operands[0].c, batch, e.add(rowBegin, i), column);
+      for (unsigned result : group.results)
+        e.storeResult(result, e.evaluate(e.getResults()[result], at), at);
+    };
+    if (whole) {
+      for (int64_t position = 0; position < e.sizes.columns; position += e.lanes)
+        emitVector(e.index(position));
+    } else {
+      e.forLanes(columnCount, emitVector);
+    }
+  });
+  for (const Operand &operand : operands)
+    e.overrides.erase(operand.c.op->getResult(0).getAsOpaquePointer());
+}
+
+void ContractionEmitter::emitColumns(const schedule::Group &group, Value tileOffset, Value tileCount) {
+  std::vector<Operand> operands;
+  for (Operation *op : group.anchors) {
+    Operand operand{*schedule::getContraction(op), {}, {}, {}};
+    operand.n = getN(operand.c);
+    operands.push_back(operand);
+  }
+  Value begin = e.max(e.sub(e.tileBegin, tileOffset), e.index(0));
+  Value end = e.min(e.sub(e.tileEnd, tileOffset), tileCount);
+  Value chunks = e.max(e.ceilDiv(operands[0].n, e.sizes.tileColumns), e.index(1));
+  for (Operand &operand : operands)
+    operand.buffer = e.takeScratch(e.index(e.sizes.rows * kWidth));
+  Values packedPanels;
+  for (Operand &operand : operands)
+    packedPanels.push_back(schedule::getPanel(operand.c.rhs) ? Value()
+                                                             : e.takeScratch(e.mul(depth, e.sizes.tileColumns)));
+  e.ifThen(e.lessThan(begin, end), [&] {
+    forJobs(begin, end, [&](Value job, Value rowBegin, Value rowEnd) {
+      Value batch = e.div(job, chunks), chunk = e.rem(job, chunks);
+      Value columnBegin = e.mul(chunk, e.sizes.tileColumns);
+      Value columnEnd = e.min(e.add(columnBegin, e.sizes.tileColumns), operands[0].n);
+      for (auto [operand, target] : llvm::zip_equal(operands, packedPanels)) {
+        operand.panels = target;
+        if (target)
+          packPanels(operand.c, batch, columnBegin, e.sub(columnEnd, columnBegin), target);
+        else
+          operand.panels = e.elementPtr(e.getOperand(cast<BlockArgument>(operand.c.rhs).getArgNumber()), e.f32(),
+                                        e.mul(columnBegin, depth));
+      }
+      e.loop(rowBegin, rowEnd, e.sizes.blockRows, [&](Value row) {
+        Value count = e.min(e.sub(rowEnd, row), e.index(e.sizes.blockRows));
+        lhs = getRows(batch, row, count);
+        emitBlock(operands, group, batch, row, count, columnBegin, columnEnd);
+      });
+    });
+  });
+}
+
+void ContractionEmitter::emitWholeRows() {
+  std::vector<Operand> operands;
+  for (const Contraction &c : contractions) {
+    Operand operand{c, getN(c), {}, {}};
+    Value columns = e.roundUp(operand.n, kWidth);
+    operand.buffer = e.takeScratch(e.mul(columns, e.sizes.blockRows));
+    auto argument = dyn_cast<BlockArgument>(c.rhs);
+    operand.panels =
+        schedule::getPanel(c.rhs) ? e.getOperand(argument.getArgNumber()) : e.takeScratch(e.mul(depth, columns));
+    operands.push_back(operand);
+  }
+  Values rowBuffers = takeRowBuffers(e);
+  forJobs(e.tileBegin, e.tileEnd, [&](Value batch, Value rowBegin, Value rowEnd) {
+    for (Operand &operand : operands)
+      if (!schedule::getPanel(operand.c.rhs))
+        packPanels(operand.c, batch, e.index(0), operand.n, operand.panels);
+    e.loop(rowBegin, rowEnd, e.sizes.blockRows, [&](Value blockBegin) {
+      Value count = e.min(e.sub(rowEnd, blockBegin), e.index(e.sizes.blockRows));
+      lhs = getRows(batch, blockBegin, count);
+      for (Operand &operand : operands) {
+        Value stride = e.roundUp(operand.n, kWidth);
+        e.loop(e.index(0), operand.n, e.sizes.columns, [&](Value column) {
+          e.loop(e.index(0), count, e.sizes.rows, [&](Value row) {
+            GemmTile tile;
+            tile.a = e.elementPtr(lhs, e.f32(), e.mul(row, depth));
+            tile.strideA = depth;
+            Value panel = e.elementPtr(operand.panels, e.f32(), e.mul(e.mul(e.div(column, kWidth), depth), kWidth));
+            tile.b = e.elementPtr(panel, e.f32(), e.rem(column, kWidth));
+            tile.strideB = e.index(kWidth);
+            tile.depth = depth;
+            tile.c = e.elementPtr(operand.buffer, e.f32(), e.add(e.mul(row, stride), column));
+            tile.strideC = stride;
+            emitGemm(e, e.min(e.sub(count, row), e.index(e.sizes.rows)), e.sizes.columns, tile, false);
+          });
+        });
+      }
+      e.loop(e.index(0), count, 1, [&](Value i) {
+        for (const Operand &operand : operands) {
+          Value result = operand.c.op->getResult(0), stride = e.roundUp(operand.n, kWidth);
+          size_t leading = *schedule::getLeadingDims(result, e.plan.rows);
+          e.override(result, [=](ArrayRef<Index> indices) {
+            Values dims = e.getDims(result);
+            Index place = e.linearize(indices.drop_front(leading), ArrayRef<Value>(dims).drop_front(leading));
+            Value sum = e.loadElements(operand.buffer, e.f32(), e.add(e.uniform(e.mul(i, stride)), place));
+            return addBias(operand.c, sum, indices);
+          });
+        }
+        emitRow(e, rowBuffers, e.add(e.mul(batch, rows), e.add(blockBegin, i)));
+        for (const Operand &operand : operands)
+          e.overrides.erase(operand.c.op->getResult(0).getAsOpaquePointer());
+      });
+    });
+  });
+}
+
+void ContractionEmitter::emit() {
+  Values result = e.getDims(first.op->getResult(0));
+  ArrayRef<Value> sizes(result);
+  if (first.kind == Contraction::Kind::Conv) {
+    Values weight = e.getDims(first.lhs);
+    batches = e.mul(sizes[0], getGroups(e, first));
+    rows = e.div(sizes[1], getGroups(e, first));
+    depth = e.product(ArrayRef<Value>(weight).drop_front());
+  } else {
+    bool flat = first.batch == Dim(1);
+    batches = flat ? e.index(1) : e.product(sizes.drop_back(2));
+    rows = flat ? e.product(sizes.drop_back()) : sizes[sizes.size() - 2];
+    Values dims = e.getDims(first.lhs);
+    depth = dims[dims.size() - (first.transposeLhs ? 2 : 1)];
+  }
+  if (!schedule::readsLhsInPlace(first))
+    packedRows = e.takeScratch(e.mul(depth, e.sizes.blockRows));
+  if (e.plan.wholeRows)
+    return emitWholeRows();
+  Value offset = e.index(0), rowTiles = e.ceilDiv(rows, e.sizes.tileRows), scratch = e.scratchNext;
+  for (const schedule::Group &group : e.plan.groups) {
+    Value chunks = e.ceilDiv(getN(*schedule::getContraction(group.anchors[0])), e.sizes.tileColumns);
+    Value count = e.product({batches, chunks, rowTiles});
+    e.scratchNext = scratch; // groups don't run at once
+    emitColumns(group, offset, count);
+    offset = e.add(offset, count);
+  }
+}
+
+void cpu::emitContraction(Emitter &e) { ContractionEmitter(e).emit(); }

@@ -1,0 +1,76 @@
+// The CPU backend's driver: kernels are emitted into a few modules, which are compiled side by side and linked.
+#include "compiler/Cpu/Cpu.h"
+#include "compiler/Cpu/Emitter.h"
+#include "compiler/Cpu/Lower.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "llvm/Support/ThreadPool.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::cpu;
+
+/// Kernels per module. The split depends on the kernels alone, so that the bytes don't depend on the threads.
+static constexpr size_t kKernelsPerModule = 4;
+
+FailureOr<CpuObject> cpu::emitCpu(ModuleOp module, StringRef target, unsigned threads, const EmitOptions &options) {
+  auto sizes = schedule::getTileSizes(target);
+  if (!sizes)
+    return module.emitError("unknown CPU target '") << target << "'; hint: x86-64-v3 or x86-64-v4";
+  MLIRContext *context = module.getContext();
+  DialectRegistry registry;
+  registerBuiltinDialectTranslation(registry);
+  registerLLVMDialectTranslation(registry);
+  context->appendDialectRegistry(registry);
+  context->loadDialect<arith::ArithDialect, math::MathDialect, scf::SCFDialect, vector::VectorDialect,
+                       LLVM::LLVMDialect, cf::ControlFlowDialect>();
+
+  CpuObject result;
+  SmallVector<OwningOpRef<ModuleOp>> parts;
+  size_t count = 0;
+  bool failed = false;
+  for (auto kernel : module.getOps<kernel::FuncOp>()) {
+    if (!kernel.getSchedule(target)) {
+      kernel.emitOpError("has no schedule for ") << target;
+      failed = true;
+      continue;
+    }
+    if (count % kKernelsPerModule == 0)
+      parts.push_back(ModuleOp::create(UnknownLoc::get(context)));
+    // Names of kernels are the model's; symbols are ours.
+    std::string symbol = "k" + std::to_string(count++);
+    result.symbols[kernel.getSymName().str()] = symbol;
+    failed |= mlir::failed(Emitter(kernel, *sizes, *parts.back()).emit(symbol));
+  }
+  if (failed)
+    return failure();
+
+  std::vector<std::vector<char>> objects(parts.size());
+  std::vector<char> done(parts.size());
+  auto compile = [&](size_t i) {
+    std::string temps = options.saveTemps.empty() ? "" : options.saveTemps + "." + std::to_string(i);
+    auto object = compileModule(*parts[i], target, temps);
+    if (succeeded(object)) {
+      objects[i] = std::move(*object);
+      done[i] = true;
+    }
+    parts[i] = {};
+  };
+  if (threads > 1 && context->isMultithreadingEnabled()) {
+    llvm::DefaultThreadPool pool(llvm::hardware_concurrency(threads));
+    for (size_t i = 0; i < parts.size(); ++i)
+      pool.async([&, i] { compile(i); });
+    pool.wait();
+  } else {
+    for (size_t i = 0; i < parts.size(); ++i)
+      compile(i);
+  }
+  if (llvm::is_contained(done, 0))
+    return module.emitError("can't compile the kernels for ") << target;
+  auto elf = linkObjects(objects, module.getLoc());
+  if (mlir::failed(elf))
+    return failure();
+  result.elf = std::move(*elf);
+  return result;
+}
