@@ -2,6 +2,7 @@
 #include "compiler/Package/Table.h"
 #include "lathe/kernel_abi.h"
 #include "mlir/IR/SymbolTable.h"
+#include "runtime/Package/Format.h"
 #include "runtime/Package/Package_generated.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
@@ -12,8 +13,6 @@ using namespace lathe::package;
 using flatbuffers::Offset;
 
 namespace {
-constexpr size_t kMaxSteps = 256; // the runtime's limit
-
 std::optional<ElementType> getElementType(Type type) {
   if (type.isF16())
     return ElementType::f16;
@@ -132,7 +131,7 @@ private:
     addSteps(dim, steps);
     if (!valid)
       return {};
-    if (!dim.isValid() || steps.size() > kMaxSteps) {
+    if (!dim.isValid() || steps.size() > kMaxFormulaSteps) {
       where->emitError("a formula of its dimensions is too long: ") << dim.str().take_front(200);
       valid = false;
     } else if (!unbound.empty()) {

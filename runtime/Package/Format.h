@@ -18,6 +18,8 @@ inline constexpr uint32_t kFormatMajor = 1; // a reader refuses another major
 inline constexpr uint32_t kFormatMinor = 0; // a reader of 1.x takes every 1.y with known required features
 inline constexpr uint64_t kMaxTableSize = 16u << 20;
 inline constexpr uint64_t kMaxAlignment = 4096;
+inline constexpr uint32_t kMaxFormulaSteps = 1024; // of one formula
+inline constexpr uint32_t kMaxFormulaStack = 64;   // values that wait at a time while one is evaluated
 inline constexpr uint64_t kWeightChunk = 1u << 20; // weights are hashed in chunks, so that they can be verified lazily
 
 struct Header {

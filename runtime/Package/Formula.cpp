@@ -7,13 +7,11 @@ namespace lathe::runtime {
 using package::FormulaOp;
 using package::FormulaStep;
 
-static constexpr uint32_t kMaxStack = 64;
-
 static bool isLeaf(FormulaOp op) { return op == FormulaOp::constant || op == FormulaOp::symbol; }
 
 const char *malformed(const package::Formula &formula, size_t symbolCount) {
   auto *steps = formula.steps();
-  if (steps->size() == 0 || steps->size() > kMaxFormulaSteps)
+  if (steps->size() == 0 || steps->size() > package::kMaxFormulaSteps)
     return "a formula is empty or too long";
   if (reinterpret_cast<uintptr_t>(steps->Data()) %
       alignof(FormulaStep)) // the FlatBuffers verifier sees to 4 bytes only
@@ -26,7 +24,7 @@ const char *malformed(const package::Formula &formula, size_t symbolCount) {
       if (step->op() == FormulaOp::symbol &&
           (step->operand() < 0 || static_cast<uint64_t>(step->operand()) >= symbolCount))
         return "a formula names a symbol that does not exist";
-      if (++depth > kMaxStack)
+      if (++depth > package::kMaxFormulaStack)
         return "a formula is too deep";
     } else {
       if (depth < 2)
@@ -66,7 +64,7 @@ static bool apply(FormulaOp op, int64_t a, int64_t b, int64_t &result) {
 }
 
 bool evaluate(const package::Formula &formula, const int64_t *symbols, int64_t &result) {
-  int64_t stack[kMaxStack];
+  int64_t stack[package::kMaxFormulaStack];
   uint32_t depth = 0;
   for (const FormulaStep *step : *formula.steps()) {
     if (step->op() == FormulaOp::constant)
@@ -100,7 +98,7 @@ static bool apply(FormulaOp op, const Range &a, const Range &b, Range &result) {
 }
 
 bool bounds(const package::Formula &formula, const Range *ranges, Range &result) {
-  Range stack[kMaxStack];
+  Range stack[package::kMaxFormulaStack];
   uint32_t depth = 0;
   for (const FormulaStep *step : *formula.steps()) {
     if (step->op() == FormulaOp::constant)

@@ -1,12 +1,11 @@
 // Formulas over the program's symbols: well-formedness, values, bounds over ranges, and text.
 #pragma once
+#include "runtime/Package/Format.h"
 #include "runtime/Package/Package_generated.h"
 #include <cstddef>
 #include <cstdint>
 
 namespace lathe::runtime {
-
-inline constexpr uint32_t kMaxFormulaSteps = 1024;
 
 struct Range {
   int64_t min, max;
