@@ -214,11 +214,16 @@ static FailureOr<Dim> clampBound(Node &node, const Dim &bound, const Dim &size, 
     return Dim(low);
   auto range = node.symbols.bounds(bound);
   Dim position = bound;
-  if (range && range->max < 0)
+  if (range && range->max <= 0 && range->min < 0) {
+    // From the back. 0 would be from the front, which is the same place if the bound is the whole dimension.
     position = size + bound;
-  else if (!range || range->min < 0) // its sign depends on symbols: it must not be negative
+    if (range->max == 0 && position != Dim(0) &&
+        !node.require(Dim::min(bound, -1), bound, "a slice's bound and itself or -1, the lesser"))
+      return failure();
+  } else if (!range || range->min < 0) { // its sign depends on symbols: it must not be negative
     if (!node.require(Dim::max(bound, 0), bound, "a slice's bound and itself or 0, the greater"))
       return failure();
+  }
   return node.symbols.min(node.symbols.max(position, low), size + Dim(high));
 }
 
@@ -588,14 +593,18 @@ static LogicalResult importTrilu(Node &node) {
   SmallVector<Dim> dims(node.getDims(0));
   if (dims.size() < 2)
     return node.error() << "expected an input of rank 2 or more, got " << dims.size();
+  // A diagonal that isn't known is added to the row numbers at run time.
   Dim offset;
-  if (node.has(1)) {
-    auto k = node.getDimList(1, "the diagonal");
-    if (failed(k))
-      return failure();
-    if (k->size() != 1)
+  Value diagonal;
+  if (const Abstract *k = node.getAbstract(1)) {
+    if (k->size() != 1 || k->isReal())
       return node.error() << "expected one diagonal, got " << k->size();
-    offset = k->front();
+    offset = k->ints.front();
+  } else if (node.has(1)) {
+    diagonal = node.cast(node.get(1), node.i64());
+    if (!diagonal ||
+        !node.requireAll({Dim::product(tfm::getDims(diagonal))}, {Dim(1)}, "the number of diagonals and 1"))
+      return failure();
   }
   Dim rows = dims[dims.size() - 2], columns = dims.back();
   auto iota = [&](const Dim &start, const Dim &count) -> Value {
@@ -603,6 +612,8 @@ static LogicalResult importTrilu(Node &node) {
                                tfm::DimsAttr::get(node.builder.getContext(), {start}), 1);
   };
   Value row = node.reshape(iota(offset, rows), {rows, Dim(1)}), column = iota(0, columns);
+  if (diagonal)
+    row = node.binary<tfm::AddOp>(row, node.reshape(diagonal, {}));
   auto side = node.getInt("upper", 1) ? tfm::Predicate::ge : tfm::Predicate::le;
   Value x = node.get(0);
   if (!x)
@@ -697,17 +708,17 @@ static LogicalResult importDataDependent(Node &node) {
 ArrayRef<OpEntry> lathe::onnxfile::getDataOps() {
   static const OpEntry ops[] = {
       {"Transpose", importTranspose},
-      {"Concat", importConcat, foldConcat},
-      {"Split", importSplit},
-      {"Slice", importSlice},
+      {"Concat", importConcat, foldConcat, 4},
+      {"Split", importSplit, nullptr, 2},
+      {"Slice", importSlice, nullptr, 10},
       {"Gather", importGather},
       {"GatherElements", importGatherElements},
       {"GatherND", importGatherNd},
       {"ScatterElements", importScatterElements},
-      {"Scatter", importScatterElements},
+      {"Scatter", importScatterElements, nullptr, 9},
       {"ScatterND", importScatterNd},
-      {"Pad", importPad},
-      {"Tile", importTile},
+      {"Pad", importPad, nullptr, 11},
+      {"Tile", importTile, nullptr, 6},
       {"Trilu", importTrilu},
       {"OneHot", importOneHot},
       {"EyeLike", importEyeLike},

@@ -324,6 +324,16 @@ static LogicalResult importActivation(Node &node) {
   }
   if (op == "Tan")
     return node.set(node.binary<tfm::DivOp>(node.unary<tfm::SinOp>(x), node.unary<tfm::CosOp>(x)));
+  if (op == "Asinh" || op == "Acosh") { // log(x + sqrt(x^2 +- 1))
+    Value square = node.binary<tfm::MulOp>(x, x);
+    Value root = node.unary<tfm::SqrtOp>(node.binary<tfm::AddOp>(square, constant(op == "Asinh" ? 1 : -1)));
+    return node.set(node.unary<tfm::LogOp>(node.binary<tfm::AddOp>(x, root)));
+  }
+  if (op == "Atanh") { // log((1 + x) / (1 - x)) / 2
+    Value ratio =
+        node.binary<tfm::DivOp>(node.binary<tfm::AddOp>(constant(1), x), node.binary<tfm::SubOp>(constant(1), x));
+    return node.set(node.binary<tfm::MulOp>(node.unary<tfm::LogOp>(ratio), constant(0.5)));
+  }
   // Sinh and Cosh.
   Value grown = node.unary<tfm::ExpOp>(x), shrunk = node.unary<tfm::ExpOp>(node.unary<tfm::NegOp>(x));
   Value sum = op == "Sinh" ? node.binary<tfm::SubOp>(grown, shrunk) : node.binary<tfm::AddOp>(grown, shrunk);
@@ -342,67 +352,70 @@ static LogicalResult importPRelu(Node &node) {
 
 ArrayRef<OpEntry> lathe::onnxfile::getElementwiseOps() {
   static const OpEntry ops[] = {
-      {"Add", importBinary<tfm::AddOp>, foldElementwise},
-      {"Sub", importBinary<tfm::SubOp>, foldElementwise},
-      {"Mul", importBinary<tfm::MulOp>, foldElementwise},
-      {"Div", importBinary<tfm::DivOp>, foldElementwise},
+      {"Add", importBinary<tfm::AddOp>, foldElementwise, 7},
+      {"Sub", importBinary<tfm::SubOp>, foldElementwise, 7},
+      {"Mul", importBinary<tfm::MulOp>, foldElementwise, 7},
+      {"Div", importBinary<tfm::DivOp>, foldElementwise, 7},
       {"Mod", importMod, foldElementwise},
-      {"Pow", importPow, foldElementwise},
-      {"Min", importVariadic<tfm::MinimumOp>, foldElementwise},
-      {"Max", importVariadic<tfm::MaximumOp>, foldElementwise},
-      {"Sum", importVariadic<tfm::AddOp>},
-      {"Mean", importMean},
-      {"And", importBinary<tfm::AndOp>, foldElementwise},
-      {"Or", importBinary<tfm::OrOp>, foldElementwise},
-      {"Xor", importBinary<tfm::XorOp>, foldElementwise},
+      {"Pow", importPow, foldElementwise, 7},
+      {"Min", importVariadic<tfm::MinimumOp>, foldElementwise, 8},
+      {"Max", importVariadic<tfm::MaximumOp>, foldElementwise, 8},
+      {"Sum", importVariadic<tfm::AddOp>, nullptr, 8},
+      {"Mean", importMean, nullptr, 8},
+      {"And", importBinary<tfm::AndOp>, foldElementwise, 7},
+      {"Or", importBinary<tfm::OrOp>, foldElementwise, 7},
+      {"Xor", importBinary<tfm::XorOp>, foldElementwise, 7},
       {"BitwiseAnd", importBinary<tfm::AndOp>},
       {"BitwiseOr", importBinary<tfm::OrOp>},
       {"BitwiseXor", importBinary<tfm::XorOp>},
       {"BitwiseNot", importUnary<tfm::NotOp>},
-      {"Equal", importCompare<tfm::Predicate::eq>, foldElementwise},
-      {"Less", importCompare<tfm::Predicate::lt>, foldElementwise},
+      {"Equal", importCompare<tfm::Predicate::eq>, foldElementwise, 7},
+      {"Less", importCompare<tfm::Predicate::lt>, foldElementwise, 7},
       {"LessOrEqual", importCompare<tfm::Predicate::le>, foldElementwise},
-      {"Greater", importCompare<tfm::Predicate::gt>, foldElementwise},
+      {"Greater", importCompare<tfm::Predicate::gt>, foldElementwise, 7},
       {"GreaterOrEqual", importCompare<tfm::Predicate::ge>, foldElementwise},
       {"Not", importUnary<tfm::NotOp>, foldElementwise},
-      {"Abs", importUnary<tfm::AbsOp>, foldElementwise},
-      {"Neg", importUnary<tfm::NegOp>, foldElementwise},
-      {"Sqrt", importFloat<tfm::SqrtOp>, foldElementwise},
-      {"Reciprocal", importFloat<tfm::ReciprocalOp>, foldElementwise},
-      {"Floor", importFloat<tfm::FloorOp>, foldElementwise},
-      {"Ceil", importFloat<tfm::CeilOp>, foldElementwise},
+      {"Abs", importUnary<tfm::AbsOp>, foldElementwise, 6},
+      {"Neg", importUnary<tfm::NegOp>, foldElementwise, 6},
+      {"Sqrt", importFloat<tfm::SqrtOp>, foldElementwise, 6},
+      {"Reciprocal", importFloat<tfm::ReciprocalOp>, foldElementwise, 6},
+      {"Floor", importFloat<tfm::FloorOp>, foldElementwise, 6},
+      {"Ceil", importFloat<tfm::CeilOp>, foldElementwise, 6},
       {"Round", importFloat<tfm::RoundOp>},
       {"Sign", importUnary<tfm::SignOp>},
-      {"Exp", importFloat<tfm::ExpOp>},
-      {"Log", importFloat<tfm::LogOp>},
+      {"Exp", importFloat<tfm::ExpOp>, nullptr, 6},
+      {"Log", importFloat<tfm::LogOp>, nullptr, 6},
       {"Sin", importFloat<tfm::SinOp>},
       {"Cos", importFloat<tfm::CosOp>},
       {"Erf", importFloat<tfm::ErfOp>},
-      {"Tanh", importFloat<tfm::TanhOp>},
-      {"Sigmoid", importFloat<tfm::SigmoidOp>},
-      {"Relu", importUnary<tfm::ReluOp>},
+      {"Tanh", importFloat<tfm::TanhOp>, nullptr, 6},
+      {"Sigmoid", importFloat<tfm::SigmoidOp>, nullptr, 6},
+      {"Relu", importUnary<tfm::ReluOp>, nullptr, 6},
       {"IsNaN", importIsNan, foldElementwise},
       {"IsInf", importIsInf},
-      {"Clip", importClip},
+      {"Clip", importClip, nullptr, 11},
       {"Where", importWhere, foldWhere},
-      {"Cast", importCast, foldCast},
+      {"Cast", importCast, foldCast, 6},
       {"CastLike", importCast, foldCast},
       {"Gelu", importGelu},
-      {"PRelu", importPRelu},
+      {"PRelu", importPRelu, nullptr, 7},
       {"Softplus", importActivation},
       {"Softsign", importActivation},
       {"Mish", importActivation},
-      {"Elu", importActivation},
-      {"Selu", importActivation},
+      {"Elu", importActivation, nullptr, 6},
+      {"Selu", importActivation, nullptr, 6},
       {"Celu", importActivation},
-      {"LeakyRelu", importActivation},
+      {"LeakyRelu", importActivation, nullptr, 6},
       {"ThresholdedRelu", importActivation},
-      {"HardSigmoid", importActivation},
+      {"HardSigmoid", importActivation, nullptr, 6},
       {"HardSwish", importActivation},
       {"Shrink", importActivation},
       {"Tan", importActivation},
       {"Sinh", importActivation},
       {"Cosh", importActivation},
+      {"Asinh", importActivation},
+      {"Acosh", importActivation},
+      {"Atanh", importActivation},
   };
   return ops;
 }

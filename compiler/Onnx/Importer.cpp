@@ -3,6 +3,7 @@
 #include "compiler/Onnx/NodeLocation.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSet.h"
 #include <queue>
 
 using namespace mlir;
@@ -12,6 +13,8 @@ using namespace lathe::onnxfile;
 namespace {
 constexpr int kMaxNesting = 16;         // subgraphs and function calls in each other
 constexpr uint64_t kMaxNodes = 1000000; // after inlining
+// Older ones than 11 are taken where their ops mean what they mean now.
+constexpr int64_t kNewestOpset = 24;
 // Tensors up to these sizes are literals; integers are mostly shapes, floats mostly weights.
 constexpr uint64_t kMaxIntLiteral = 64, kMaxFloatLiteral = 8;
 
@@ -33,7 +36,7 @@ const OpEntry *findOp(StringRef domain, StringRef opType, int64_t version) {
   return nullptr;
 }
 
-/// Every name that a node reads, also from inside its subgraphs.
+/// Every name that a node reads, also from inside its subgraphs if they don't compute it themselves.
 void forEachUse(const onnx::NodeProto &node, llvm::function_ref<void(StringRef)> callback) {
   for (const std::string &input : node.input())
     if (!input.empty())
@@ -41,10 +44,21 @@ void forEachUse(const onnx::NodeProto &node, llvm::function_ref<void(StringRef)>
   for (const onnx::AttributeProto &attribute : node.attribute()) {
     if (!attribute.has_g())
       continue;
-    for (const onnx::NodeProto &inner : attribute.g().node())
-      forEachUse(inner, callback);
-    for (const onnx::ValueInfoProto &output : attribute.g().output())
-      callback(output.name());
+    const onnx::GraphProto &graph = attribute.g();
+    llvm::StringSet<> own;
+    for (const onnx::TensorProto &tensor : graph.initializer())
+      own.insert(tensor.name());
+    for (const onnx::NodeProto &inner : graph.node())
+      for (const std::string &output : inner.output())
+        own.insert(output);
+    auto captured = [&](StringRef name) {
+      if (!own.contains(name))
+        callback(name);
+    };
+    for (const onnx::NodeProto &inner : graph.node())
+      forEachUse(inner, captured);
+    for (const onnx::ValueInfoProto &output : graph.output())
+      captured(output.name());
   }
 }
 
@@ -345,7 +359,9 @@ LogicalResult Importer::importNode(const onnx::NodeProto &proto, size_t index, S
   if (!entry && function == functions.end()) {
     auto diagnostic = node.error() << "op '" << (domain.empty() ? "" : (domain + "::").str()) << proto.op_type()
                                    << "' of opset " << node.version << " is not supported";
-    if (domain.empty() && findOp(kMicrosoft, proto.op_type(), 1))
+    if (domain.empty() && findOp("", proto.op_type(), kNewestOpset))
+      diagnostic << "; hint: convert the model to a newer opset with onnx.version_converter";
+    else if (domain.empty() && findOp(kMicrosoft, proto.op_type(), 1))
       diagnostic << "; hint: it is known in the domain com.microsoft";
     return diagnostic;
   }
@@ -426,9 +442,9 @@ LogicalResult Importer::run() {
   for (const onnx::OperatorSetIdProto &opset : proto.opset_import())
     opsets[canonicalDomain(opset.domain()).str()] = opset.version();
   Location unknown = builder.getUnknownLoc();
-  if (auto it = opsets.find(""); it != opsets.end() && (it->second < 11 || it->second > 24))
-    return emitError(unknown) << "expected opset 11 to 24, got " << it->second
-                              << "; hint: convert the model with onnx.version_converter";
+  if (auto it = opsets.find(""); it != opsets.end() && it->second > kNewestOpset)
+    return emitError(unknown) << "expected opset 11 to " << kNewestOpset << ", got " << it->second
+                              << "; hint: export the model for an older opset";
   for (const onnx::FunctionProto &function : proto.functions())
     functions[(canonicalDomain(function.domain()) + "::" + function.name()).str()] = &function;
 

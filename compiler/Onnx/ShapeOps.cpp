@@ -399,13 +399,13 @@ ArrayRef<OpEntry> lathe::onnxfile::getShapeOps() {
       {"Constant", importConstant},
       {"ConstantOfShape", importConstantOfShape},
       {"Range", importRange},
-      {"Reshape", importReshape, foldReshape},
+      {"Reshape", importReshape, foldReshape, 5},
       {"Squeeze", importRelabel<getSqueezed>},
       {"Unsqueeze", importRelabel<getUnsqueezed>},
       {"Flatten", importRelabel<getFlattened>},
-      {"Expand", importExpand},
+      {"Expand", importExpand, nullptr, 8},
       {"Identity", importIdentity},
-      {"Dropout", importDropout},
+      {"Dropout", importDropout, nullptr, 7},
       {"If", importIf},
   };
   return ops;

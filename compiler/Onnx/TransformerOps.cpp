@@ -211,6 +211,26 @@ static LogicalResult importBatchNorm(Node &node) {
   return node.set(node.binary<tfm::AddOp>(node.binary<tfm::MulOp>(centred, scale), channel(2)));
 }
 
+/// The mean and variance of each row and channel.
+static LogicalResult importInstanceNorm(Node &node) {
+  if (failed(node.expectInputs(3, 3)) || failed(expectFloat(node, 0)))
+    return failure();
+  SmallVector<Dim> dims(node.getDims(0));
+  Value x = node.get(0), gain = node.get(1), bias = node.get(2);
+  if (!node.sameType({x, gain, bias}))
+    return failure();
+  if (dims.size() < 3)
+    return node.error() << "expected an input of rank 3 or more, got " << dims.size();
+  SmallVector<Dim> channels(dims.size() - 1, Dim(1));
+  channels[0] = dims[1];
+  for (Value vector : {gain, bias})
+    if (!node.requireAll(tfm::getDims(vector), {dims[1]}, "channels"))
+      return failure();
+  Value normal = buildLayerNorm(node, x, Value(), Value(), node.getFloat("epsilon", 1e-5f), /*isRms=*/false, 2);
+  Value scaled = node.binary<tfm::MulOp>(normal, node.reshape(gain, channels));
+  return node.set(node.binary<tfm::AddOp>(scaled, node.reshape(bias, channels)));
+}
+
 /// x / max(norm, ...) along an axis, p = 1 or 2.
 static LogicalResult importLpNorm(Node &node) {
   if (failed(node.expectInputs(1, 1)) || failed(expectFloat(node, 0)))
@@ -465,7 +485,7 @@ static LogicalResult importRotary(Node &node) {
 ArrayRef<OpEntry> lathe::onnxfile::getTransformerOps() {
   static const OpEntry ops[] = {
       {"MatMul", importMatMul},
-      {"Gemm", importGemm},
+      {"Gemm", importGemm, nullptr, 7},
       {"Conv", importConv},
       {"LayerNormalization", importLayerNorm},
       {"RMSNormalization", importLayerNorm},
@@ -473,6 +493,7 @@ ArrayRef<OpEntry> lathe::onnxfile::getTransformerOps() {
       {"SimplifiedLayerNormalization", importLayerNorm, nullptr, 1, 1000, kMicrosoft},
       {"LayerNormalization", importLayerNorm, nullptr, 1, 1000, kMicrosoft},
       {"BatchNormalization", importBatchNorm, nullptr, 9},
+      {"InstanceNormalization", importInstanceNorm, nullptr, 6},
       {"LpNormalization", importLpNorm},
       {"Attention", importAttention, nullptr, 23},
       {"RotaryEmbedding", importRotary, nullptr, 23},

@@ -112,13 +112,12 @@ FailureOr<WeightTable::Bytes> WeightTable::find(const onnx::TensorProto &tensor,
     auto it = files.find(location->path);
     if (it == files.end()) {
       auto file = externalData.open(location->path);
-      if (!file && !missing.count(location->path)) {
-        llvm::Error error =
-            llvm::handleErrors(file.takeError(), [&](std::unique_ptr<llvm::ECError> error) -> llvm::Error {
-              if (error->convertToErrorCode() == std::errc::no_such_file_or_directory)
-                return llvm::Error::success();
-              return llvm::Error(std::move(error));
-            });
+      if (!file) {
+        // One that isn't there is reported with all that it should hold.
+        llvm::Error error = llvm::handleErrors(file.takeError(), [](std::unique_ptr<llvm::ErrorInfoBase> info) {
+          bool isMissing = info->convertToErrorCode() == std::errc::no_such_file_or_directory;
+          return isMissing ? llvm::Error::success() : llvm::Error(std::move(info));
+        });
         if (error)
           return fail(llvm::toString(std::move(error)));
       }
