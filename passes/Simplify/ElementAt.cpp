@@ -46,21 +46,44 @@ static bool isBool(const Element &element) {
   }
 }
 
-bool ElementReader::isNonNegative(const Dim &start) const {
-  Dim dim = start;
+bool ElementReader::isNonNegative(const Dim &dim) const {
   for (const IndexVariable &variable : variables) {
     auto with = [&](const Dim &value) {
       return dim.substitute(
           [&](StringRef name) -> std::optional<Dim> { return name == variable.name ? value : Dim::symbol(name); });
     };
     Dim base = with(0), slope = with(1) - base;
-    // Linear in the variable, or we don't know.
-    if (dim != base + slope * Dim::symbol(variable.name) || !slope.isConstant())
+    if (base == dim)
+      continue;
+    // Linear in the variable and of a known direction, or we don't know.
+    if (dim != base + slope * Dim::symbol(variable.name))
       return false;
-    dim = *slope.getConstant() >= 0 ? base : with(variable.extent - Dim(1));
+    if (isNonNegative(slope))
+      return isNonNegative(base);
+    return isNonNegative(Dim(0) - slope) && isNonNegative(with(variable.extent - Dim(1)));
   }
   auto range = dim.bounds([&](StringRef name) { return getSymbolRange(module, name); });
   return range && range->min >= 0;
+}
+
+/// Whether two bools are the same expression.
+static bool isSame(const ElementRef &a, const ElementRef &b) {
+  if (a == b || !a || !b)
+    return a == b;
+  return a->kind == b->kind && a->integer == b->integer && a->real == b->real && a->truth == b->truth &&
+         a->value == b->value && a->indices == b->indices && a->predicate == b->predicate && isSame(a->a, b->a) &&
+         isSame(a->b, b->b) && isSame(a->c, b->c);
+}
+
+/// An element where it is known that the condition holds, or doesn't.
+ElementRef ElementReader::assume(ElementRef element, const ElementRef &condition, bool truth) {
+  if (element->kind != Kind::Choice)
+    return element;
+  if (isSame(element->a, condition))
+    return assume(truth ? element->b : element->c, condition, truth);
+  if (isSame(element->a, makeNot(condition)))
+    return assume(truth ? element->c : element->b, condition, truth);
+  return element;
 }
 
 ElementRef ElementReader::makeNot(ElementRef a) {
@@ -126,6 +149,8 @@ ElementRef ElementReader::choose(ElementRef condition, ElementRef a, ElementRef 
     return condition->truth ? a : b;
   if (isBool(*a) && isBool(*b))
     return makeOr(makeAnd(condition, a), makeAnd(makeNot(condition), b));
+  a = assume(a, condition, true);
+  b = assume(b, condition, false);
   Element element{Kind::Choice};
   element.a = condition;
   element.b = a;
@@ -311,7 +336,8 @@ static std::pair<Dim, Dim> splitBy(const Dim &dim, const Dim &divisor) {
   for (const Dim::Term &term : dim.getTerms()) {
     Dim value(term.coefficient);
     for (const auto &atom : term.atoms)
-      value = value * Dim::parse(atom->text).value_or(Dim::invalid());
+      value = value * (atom->kind == Dim::Kind::Symbol ? Dim::symbol(atom->name)
+                                                       : Dim::parse(atom->text).value_or(Dim::invalid()));
     if (auto divided = value.exactDiv(divisor))
       quotient = quotient + *divided;
     else

@@ -67,6 +67,7 @@ private:
   ElementRef compare(tfm::Predicate predicate, ElementRef a, ElementRef b);
   ElementRef arithmetic(mlir::Operation *op, ElementRef a, ElementRef b);
   ElementRef choose(ElementRef condition, ElementRef a, ElementRef b);
+  ElementRef assume(ElementRef element, const ElementRef &condition, bool truth);
   ElementRef toBool(ElementRef a);
   ElementRef toReal(ElementRef a);
   std::optional<llvm::SmallVector<Dim>> throughReshape(llvm::ArrayRef<Dim> from, llvm::ArrayRef<Dim> to,

@@ -139,7 +139,9 @@ private:
     upper = set.upper;
     lower = set.lower;
     padding = set.padding;
-    fills.push_back({fill, chosen});
+    Set own;
+    intersect(kept, own);
+    layers.push_back({own, fill, chosen});
     return true;
   }
 
@@ -211,19 +213,33 @@ private:
 
   bool decideMaskedRow(bool guarded, AttentionMask &mask) {
     SmallVector<Fill> kinds;
-    for (auto [fill, chosen] : fills)
-      kinds.push_back(classify(fill, type, chosen));
+    for (const Layer &layer : layers)
+      kinds.push_back(classify(layer.fill, type, layer.chosen));
     bool allNan = llvm::all_of(kinds, [](Fill kind) { return kind == Fill::Nan; });
     if (allNan) {
       // A guard without a set may act on a bias of -inf; then only the model's own ops say what it does.
       mask.maskedRow = guarded && !kinds.empty() ? MaskedRow::zero : MaskedRow::nan;
       return !guarded || bias.empty();
     }
-    // Several fills leave a row that they mask together in layers.
-    bool oneFill = llvm::all_of(fills, [&](auto &fill) { return fill == fills.front(); });
-    if (!oneFill || (fills.size() > 1 && !fills.front().second))
-      return false;
+    if (layers.size() > 1)
+      return decideLayers(kinds);
     mask.maskedRow = kinds.front() == Fill::Absorbs ? MaskedRow::mean : MaskedRow::unmasked;
+    return true;
+  }
+
+  /// Several fills leave a row that they mask together in layers. One arrangement can be said: a causal layer, under
+  /// which every query sees itself, and one that masks the same and padding as well. A row of padding alone is then the
+  /// mean of what the causal layer shows: the padding is a bias, beside which scores vanish.
+  bool decideLayers(ArrayRef<Fill> kinds) {
+    if (layers.size() != 2 || llvm::any_of(kinds, [](Fill kind) { return kind != Fill::Absorbs; }))
+      return false;
+    const Layer &inner = layers[0].set.padding.empty() ? layers[0] : layers[1];
+    const Layer &outer = &inner == &layers[0] ? layers[1] : layers[0];
+    if (lower || !inner.set.padding.empty() || !inner.set.upper || inner.set.upper != outer.set.upper || outer.chosen ||
+        !reader.isNonNegative(*inner.set.upper))
+      return false;
+    if (!outer.set.padding.empty())
+      fillPadding = outer.fill;
     return true;
   }
 
@@ -232,15 +248,25 @@ private:
       Value value = buildPadding(element);
       mask.padding = mask.padding ? buildElementwise<AndOp>(rewriter, loc, {mask.padding, value}) : value;
     }
+    if (fillPadding) {
+      Value condition = createReshape(rewriter, loc, mask.padding, {scores[0], Dim(1), Dim(1), scores[3]});
+      bias.push_back({SelectOp::create(rewriter, loc, tfm::getTensorType(tfm::getDims(condition), type), condition,
+                                       buildScalar(0), buildScalar(*fillPadding)),
+                      1});
+      mask.padding = {};
+    }
     for (auto [value, factor] : bias) {
       if (factor != 1) {
-        auto scalar = RankedTensorType::get({}, type);
-        Attribute number = rewriter.getFloatAttr(type, factor);
-        Value constant = ConstantOp::create(rewriter, loc, DenseElementsAttr::get(scalar, number));
-        value = buildElementwise<MulOp>(rewriter, loc, {value, constant});
+        value = buildElementwise<MulOp>(rewriter, loc, {value, buildScalar(factor)});
       }
       mask.bias = mask.bias ? buildElementwise<AddOp>(rewriter, loc, {mask.bias, value}) : value;
     }
+  }
+
+  Value buildScalar(double value) {
+    auto scalar = RankedTensorType::get({}, type);
+    return ConstantOp::create(rewriter, loc,
+                              DenseElementsAttr::get(scalar, Attribute(rewriter.getFloatAttr(type, value))));
   }
 
   /// [batch, keys] of a predicate that depends on the key.
@@ -286,7 +312,13 @@ private:
 
   std::optional<Dim> upper, lower; // j <= i + upper; j > i + lower
   SmallVector<ElementRef> padding; // all must hold
-  SmallVector<std::pair<double, bool>> fills;
+  struct Layer {
+    Set set;
+    double fill;
+    bool chosen;
+  };
+  std::vector<Layer> layers;
+  std::optional<double> fillPadding; // the padding is a bias of this
   SmallVector<std::pair<Value, double>> bias;
 };
 } // namespace

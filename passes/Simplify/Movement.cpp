@@ -127,6 +127,47 @@ struct SqueezeTranspose : OpRewritePattern<TransposeOp> {
   }
 };
 
+/// Whether a reshape splits a dimension into several that aren't 1, or we can't tell.
+bool splits(ArrayRef<Dim> from, ArrayRef<Dim> to) {
+  auto runs = alignReshape(from, to);
+  return !runs || llvm::any_of(*runs, [](const ReshapeRun &run) {
+    return run.fromEnd - run.fromBegin == 1 && run.toEnd - run.toBegin > 1;
+  });
+}
+
+/// A reshape that does nothing but split dimensions splits them before a transpose as well.
+struct SplitBeforeTranspose : OpRewritePattern<ReshapeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ReshapeOp op, PatternRewriter &rewriter) const override {
+    auto transpose = op.getInput().getDefiningOp<TransposeOp>();
+    if (!transpose)
+      return failure();
+    SmallVector<Dim> from = tfm::getDims(transpose.getResult()), to = tfm::getDims(op.getResult());
+    auto runs = alignReshape(from, to);
+    if (!runs || runs->size() != from.size() || !splits(from, to))
+      return failure();
+    ArrayRef<int64_t> permutation = transpose.getPermutation();
+    SmallVector<SmallVector<Dim>> pieces(from.size());
+    for (auto [axis, run] : llvm::enumerate(*runs)) {
+      if (run.fromEnd - run.fromBegin != 1 || run.toBegin == run.toEnd)
+        return failure();
+      pieces[permutation[axis]].assign(to.begin() + run.toBegin, to.begin() + run.toEnd);
+    }
+    SmallVector<Dim> dims;
+    SmallVector<int64_t> begin, finer;
+    for (const auto &piece : pieces) {
+      begin.push_back(dims.size());
+      dims.append(piece.begin(), piece.end());
+    }
+    for (int64_t axis : permutation)
+      for (size_t i = 0; i < pieces[axis].size(); ++i)
+        finer.push_back(begin[axis] + i);
+    Value value = createReshape(rewriter, op.getLoc(), transpose.getInput(), dims);
+    rewriter.replaceOp(op, createTranspose(rewriter, transpose.getLoc(), value, finer));
+    return success();
+  }
+};
+
 /// Runs of axes that a transpose keeps together are one axis to it, if reshapes on both sides take them as one anyway:
 /// reshape(transpose(reshape(x))) in its coarsest form, so that what cancels is seen to.
 struct CoarsenTranspose : OpRewritePattern<ReshapeOp> {
@@ -159,6 +200,11 @@ struct CoarsenTranspose : OpRewritePattern<ReshapeOp> {
         product = product * dims[axis];
       merged.push_back(product);
     }
+    SmallVector<Dim> moved;
+    for (int64_t axis : coarse)
+      moved.push_back(merged[axis]);
+    if (splits(moved, tfm::getDims(op.getResult())))
+      return failure();
     Value value = createReshape(rewriter, inner.getLoc(), inner.getInput(), merged);
     if (coarse.size() > 1)
       value = createTranspose(rewriter, transpose.getLoc(), value, coarse);
@@ -179,6 +225,9 @@ struct SliceTowardsSource : OpRewritePattern<SliceOp> {
     Location loc = op.getLoc();
     SmallVector<Dim> dims = tfm::getDims(op.getResult());
     if (auto transpose = dyn_cast<TransposeOp>(producer)) {
+      // A transpose that is also read whole stays the common source of its pieces.
+      if (!llvm::all_of(transpose->getUsers(), [](Operation *user) { return isa<SliceOp, GatherOp>(user); }))
+        return failure();
       Value inner = createSlice(rewriter, loc, transpose.getInput(), transpose.getPermutation()[slice->axis],
                                 slice->start, slice->size);
       rewriter.replaceOp(op, createTranspose(rewriter, loc, inner, transpose.getPermutation()));
@@ -285,6 +334,39 @@ struct MergeConcats : OpRewritePattern<ConcatOp> {
   }
 };
 
+/// cast(reshape(x)) is reshape(cast(x)).
+struct CastBeforeReshape : OpRewritePattern<CastOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(CastOp op, PatternRewriter &rewriter) const override {
+    auto reshape = op.getInput().getDefiningOp<ReshapeOp>();
+    if (!reshape)
+      return failure();
+    auto type = tfm::getTensorType(tfm::getDims(reshape.getInput()), tfm::getElementType(op));
+    Value cast = CastOp::create(rewriter, op.getLoc(), type, reshape.getInput());
+    rewriter.replaceOp(op, createReshape(rewriter, op.getLoc(), cast, tfm::getDims(op.getResult())));
+    return success();
+  }
+};
+
+/// A matmul over K = 1 is a product.
+struct OuterProduct : OpRewritePattern<MatmulOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(MatmulOp op, PatternRewriter &rewriter) const override {
+    SmallVector<Dim> lhs = tfm::getDims(op.getLhs());
+    if (!isa<FloatType>(tfm::getElementType(op)) || lhs[lhs.size() - (op.getTransposeA() ? 2 : 1)] != Dim(1))
+      return failure();
+    auto flip = [&](Value value) {
+      SmallVector<Dim> dims = tfm::getDims(value);
+      std::swap(dims[dims.size() - 1], dims[dims.size() - 2]);
+      return createReshape(rewriter, op.getLoc(), value, dims); // one of the two is 1
+    };
+    Value a = op.getTransposeA() ? flip(op.getLhs()) : op.getLhs();
+    Value b = op.getTransposeB() ? flip(op.getRhs()) : op.getRhs();
+    rewriter.replaceOp(op, buildElementwise<MulOp>(rewriter, op.getLoc(), {a, b}));
+    return success();
+  }
+};
+
 struct DropPad : OpRewritePattern<PadOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(PadOp op, PatternRewriter &rewriter) const override {
@@ -300,7 +382,8 @@ struct DropPad : OpRewritePattern<PadOp> {
 void simplify::populateMovementPatterns(RewritePatternSet &patterns) {
   MLIRContext *context = patterns.getContext();
   patterns.add<ExpandThroughElementwise, MergeExpands, ExpandIntoMatmul, TransposeIntoMatmul, SqueezeTranspose,
-               CoarsenTranspose, SliceTowardsSource, GatherToSlice, MergeConcats, DropPad>(context);
+               SplitBeforeTranspose, CoarsenTranspose, CastBeforeReshape, OuterProduct, SliceTowardsSource,
+               GatherToSlice, MergeConcats, DropPad>(context);
   ReshapeOp::getCanonicalizationPatterns(patterns, context);
   TransposeOp::getCanonicalizationPatterns(patterns, context);
 }

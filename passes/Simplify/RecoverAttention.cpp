@@ -155,6 +155,23 @@ Value ungroup(PatternRewriter &rewriter, Value value) {
   return createReshape(rewriter, reshape.getLoc(), expand.getInput(), {to[0], to[1], to[3], to[4]});
 }
 
+/// value == factor * result through reshapes and transposes, rebuilt without the factor.
+std::optional<Scaled> hoistScale(PatternRewriter &rewriter, Value value) {
+  if (auto scaled = matchScale(value))
+    return scaled;
+  Operation *op = value.getDefiningOp();
+  if (!op || !isa<ReshapeOp, TransposeOp>(op))
+    return std::nullopt;
+  auto inner = hoistScale(rewriter, op->getOperand(0));
+  if (!inner)
+    return std::nullopt;
+  OpBuilder::InsertionGuard guard(rewriter);
+  rewriter.setInsertionPointAfter(op);
+  Operation *clone = rewriter.clone(*op);
+  clone->setOperand(0, inner->input);
+  return Scaled{clone->getResult(0), inner->factor};
+}
+
 /// matmul(softmax(...), v)
 struct FormAttention : OpRewritePattern<MatmulOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -208,6 +225,11 @@ struct FormAttention : OpRewritePattern<MatmulOp> {
     if (!mask)
       return failure();
 
+    for (Value *side : {&q, &k})
+      while (auto scaled = hoistScale(rewriter, *side)) {
+        *side = scaled->input;
+        scores.scale *= scaled->factor;
+      }
     if (!scores.matmul.getTransposeB())
       k = createTranspose(rewriter, loc, k, {0, 1, 3, 2});
     if (op.getTransposeB())
@@ -233,23 +255,6 @@ struct FormAttention : OpRewritePattern<MatmulOp> {
     return success();
   }
 };
-
-/// value == factor * result through reshapes and transposes, rebuilt without the factor.
-std::optional<Scaled> hoistScale(PatternRewriter &rewriter, Value value) {
-  if (auto scaled = matchScale(value))
-    return scaled;
-  Operation *op = value.getDefiningOp();
-  if (!op || !isa<ReshapeOp, TransposeOp>(op))
-    return std::nullopt;
-  auto inner = hoistScale(rewriter, op->getOperand(0));
-  if (!inner)
-    return std::nullopt;
-  OpBuilder::InsertionGuard guard(rewriter);
-  rewriter.setInsertionPointAfter(op);
-  Operation *clone = rewriter.clone(*op);
-  clone->setOperand(0, inner->input);
-  return Scaled{clone->getResult(0), inner->factor};
-}
 
 /// A factor on queries or keys is the attention's.
 struct HoistScale : OpRewritePattern<AttentionOp> {

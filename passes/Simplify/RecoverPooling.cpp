@@ -66,8 +66,10 @@ struct FormMeanPool : OpRewritePattern<DivOp> {
       return failure();
     SmallVector<Dim> dims = tfm::getDims(sum.getInput());
     Value counted = skipUnitAndExpand(count.getInput());
-    SmallVector<Dim> maskDims{dims[0], dims.size() == 3 ? dims[1] : Dim::invalid()};
-    if (dims.size() != 3 || tfm::getDims(counted) != maskDims ||
+    if (dims.size() != 3)
+      return failure();
+    SmallVector<Dim> maskDims{dims[0], dims[1]}, columnDims{dims[0], dims[1], Dim(1)};
+    if ((tfm::getDims(counted) != maskDims && tfm::getDims(counted) != columnDims) ||
         Dim::product(tfm::getDims(op.getResult())) != dims[0] * dims[2])
       return failure();
     for (unsigned side : {0, 1}) {
@@ -78,7 +80,8 @@ struct FormMeanPool : OpRewritePattern<DivOp> {
         continue;
       Location loc = fuseLocations(rewriter, {product, sum, count, op.getRhs().getDefiningOp(), op});
       auto type = tfm::getTensorType({dims[0], dims[2]}, tfm::getElementType(op));
-      Value pool = MeanPoolOp::create(rewriter, loc, type, x, counted, llvm::APFloat(floor->second));
+      Value rows = createReshape(rewriter, loc, counted, maskDims);
+      Value pool = MeanPoolOp::create(rewriter, loc, type, x, rows, llvm::APFloat(floor->second));
       rewriter.replaceOp(op, createReshape(rewriter, loc, pool, tfm::getDims(op.getResult())));
       return success();
     }
