@@ -140,8 +140,8 @@ Status Context::setInput(uint32_t index, const lathe_tensor &tensor) {
   if (!tensorBytes(tensor.dims, tensor.rank, element, bytes))
     return fail(allocator, LATHE_SHAPE, "input '%s': its dimensions are negative or too large", name);
   Input &input = inputs[index];
-  bool same = input.given && !memcmp(input.tensor.dims, tensor.dims, tensor.rank * sizeof(int64_t));
-  input = {tensor, bytes, true};
+  bool same = input.given && !memcmp(inputTensors[index].dims, tensor.dims, tensor.rank * sizeof(int64_t));
+  input = {bytes, true};
   inputTensors[index] = tensor;
   bound &= same;
   return {};

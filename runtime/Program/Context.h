@@ -30,8 +30,7 @@ public:
 
 private:
   struct Input {
-    lathe_tensor tensor;
-    int64_t bytes;
+    int64_t bytes; // of the tensor
     bool given;
   };
   struct Output {
@@ -70,11 +69,11 @@ private:
 
   Array<Input> inputs;
   Array<Output> outputs;
-  Array<lathe_tensor> inputTensors;
-  Array<int64_t> symbols;      // of the bound inputs
-  Array<int64_t> sliceSymbols; // the same with a slice's rows
-  Array<int64_t> planned;      // those that the plan is for
-  Array<int64_t> capacity;     // when fixed
+  Array<lathe_tensor> inputTensors; // by input; data is the caller's
+  Array<int64_t> symbols;           // of the bound inputs
+  Array<int64_t> sliceSymbols;      // the same with a slice's rows
+  Array<int64_t> planned;           // those that the plan is for
+  Array<int64_t> capacity;          // when fixed
   Array<int64_t> bufferOffsets;
   Array<LaunchState> launches;
   Array<void *> operands;

@@ -13,7 +13,7 @@ alignas(64) static const uint8_t emptyTensor[64] = {}; // stands for memory of n
 
 Status Context::checkInputs() const {
   for (uint32_t i = 0; i < inputs.size(); ++i)
-    if (inputs[i].bytes && !inputs[i].tensor.data)
+    if (inputs[i].bytes && !inputTensors[i].data)
       return fail(allocator, LATHE_INVALID_ARGUMENT, "input '%s' has no data", entry.inputs()->Get(i)->name()->c_str());
   return {};
 }
@@ -97,7 +97,7 @@ void Context::placeOperands(int64_t first, bool sliced) {
       uint32_t index = operand->index();
       switch (operand->kind()) {
       case OperandKind::input:
-        *place++ = at(inputs[index].tensor.data, inputs[index].bytes, inputs[index].tensor.dims[0]);
+        *place++ = at(inputTensors[index].data, inputs[index].bytes, inputTensors[index].dims[0]);
         break;
       case OperandKind::output:
         *place++ = at(outputs[index].tensor.data, outputs[index].bytes, outputs[index].tensor.dims[0]);
@@ -190,11 +190,11 @@ Status Context::describeFault(uint32_t index, const lathe_kernel_fault &fault, i
   const Operand &operand = *launch.operands()->Get(static_cast<uint32_t>(fault.operand));
   char where[256];
   if (operand.kind() == OperandKind::input) {
-    const Input &input = inputs[operand.index()];
-    int64_t batch = input.tensor.rank ? input.tensor.dims[0] : 1;
-    int64_t rowElements = batch ? input.bytes / elementSize(input.tensor.type) / batch : 0;
+    const lathe_tensor &tensor = inputTensors[operand.index()];
+    int64_t batch = tensor.rank ? tensor.dims[0] : 1;
+    int64_t rowElements = batch ? inputs[operand.index()].bytes / elementSize(tensor.type) / batch : 0;
     char position[128];
-    printPosition(input.tensor, fault.index + firstRow * rowElements, position, sizeof position);
+    printPosition(tensor, fault.index + firstRow * rowElements, position, sizeof position);
     snprintf(where, sizeof where, "input '%s': element %s", entry.inputs()->Get(operand.index())->name()->c_str(),
              position);
   } else

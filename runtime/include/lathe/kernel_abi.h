@@ -24,8 +24,8 @@ typedef struct lathe_kernel_fault {
 /* One call computes the tiles [tile_begin, tile_end) of a launch. Tiles write disjoint memory and share no sums, so any
    split over threads gives the same bits. All pointers outlive the call; the kernel keeps none. */
 typedef struct lathe_kernel_call {
-  void *const *operands;     /* in the launch's order; each at least 64-byte aligned, except the caller's own tensors */
-  const int64_t *params;     /* values of the launch's parameter formulas */
+  void *const *operands; /* in the launch's order; each at least 64-byte aligned, except the caller's own tensors */
+  const int64_t *params; /* values of the launch's parameter formulas */
   int64_t tile_begin;
   int64_t tile_end;
   void *scratch;             /* 64-byte aligned, this worker's own, at least the kernel's scratch bytes; not zeroed */

@@ -11,19 +11,19 @@
  *   api->run(context);
  *   api->output(context, 0, &result);           dimensions, type and bytes
  *
- * Objects.   runtime -> program -> context. A program is immutable and may be shared by any number of threads; a context
- *            is used by one thread at a time (cancel alone may be called from another). Each object keeps its parent
+ * Objects.   runtime -> program -> context. A program is immutable and may be shared by any number of threads; a
+ * context is used by one thread at a time (cancel alone may be called from another). Each object keeps its parent
  *            alive, so they may be released in any order. Release functions take NULL.
  * Errors.    Every function that can fail returns a lathe_status *: NULL is success, everything else is to be released
  *            with status_release. Out parameters come last and are set to NULL or zero first. Nothing aborts, exits,
  *            throws or prints.
- * Memory.    Every allocation goes through the runtime's allocator. A context allocates when it is created, and at a run
- *            whose shapes are larger than all before; never otherwise (see lathe_context_options.reserve).
- * Structs.   The first member, struct_size, is set by the caller to sizeof the struct, so that members can be appended;
- *            members that the caller does not know keep their defaults, which are always zero.
- * Process.   No globals, no environment variables, no signal handlers. After fork the child may use a program and create
- *            contexts of a runtime with threads = 1 or an injected pool; own worker threads do not survive a fork.
- *            The file of a program is mapped: don't truncate or rewrite it in place while the program is loaded.
+ * Memory.    Every allocation goes through the runtime's allocator. A context allocates when it is created, and at a
+ * run whose shapes are larger than all before; never otherwise (see lathe_context_options.reserve). Structs.   The
+ * first member, struct_size, is set by the caller to sizeof the struct, so that members can be appended; members that
+ * the caller does not know keep their defaults, which are always zero. Process.   No globals, no environment variables,
+ * no signal handlers. After fork the child may use a program and create contexts of a runtime with threads = 1 or an
+ * injected pool; own worker threads do not survive a fork. The file of a program is mapped: don't truncate or rewrite
+ * it in place while the program is loaded.
  */
 #ifndef LATHE_LATHE_H
 #define LATHE_LATHE_H
@@ -66,12 +66,23 @@ typedef enum lathe_code {
 
 typedef enum lathe_element_type {
   LATHE_BOOL = 0, /* one byte, 0 or 1 */
-  LATHE_I8, LATHE_U8, LATHE_I16, LATHE_U16, LATHE_I32, LATHE_U32, LATHE_I64, LATHE_U64,
-  LATHE_F16, LATHE_BF16, LATHE_F32, LATHE_F64
+  LATHE_I8,
+  LATHE_U8,
+  LATHE_I16,
+  LATHE_U16,
+  LATHE_I32,
+  LATHE_U32,
+  LATHE_I64,
+  LATHE_U64,
+  LATHE_F16,
+  LATHE_BF16,
+  LATHE_F32,
+  LATHE_F64
 } lathe_element_type;
 
 /* A dense row-major tensor. `data` is the caller's (inputs, bound outputs) or the context's (other outputs: valid until
- * the next run, set or release on that context). It must be aligned to its element type; kernels are fastest with 64. */
+ * the next run, set or release on that context). It must be aligned to its element type; kernels are fastest with 64.
+ */
 typedef struct lathe_tensor {
   void *data;
   lathe_element_type type;
@@ -91,12 +102,12 @@ typedef struct lathe_allocator {
 typedef enum lathe_log_level { LATHE_LOG_DEBUG = 0, LATHE_LOG_INFO = 1, LATHE_LOG_WARNING = 2 } lathe_log_level;
 typedef struct lathe_logger {
   void *self;
-  lathe_log_level level; /* what lies below is not logged */
+  lathe_log_level level;                                               /* what lies below is not logged */
   void (*log)(void *self, lathe_log_level level, const char *message); /* from any thread; one line, no newline */
 } lathe_logger;
 
-/* A thread pool of the host. parallel_for calls body(argument, i) once for each i in [0, workers), on any threads, at the
- * same time or one after another, and returns when all calls have returned. */
+/* A thread pool of the host. parallel_for calls body(argument, i) once for each i in [0, workers), on any threads, at
+ * the same time or one after another, and returns when all calls have returned. */
 typedef struct lathe_executor {
   void *self;
   uint32_t concurrency; /* the most workers that it runs at a time; at least 1 */
@@ -114,7 +125,8 @@ typedef struct lathe_runtime_options {
 /* ---- program ------------------------------------------------------------------------------------------------- */
 
 /* Header, table, code and metadata are always verified. Weights: lazily = each 1 MiB chunk before the first launch that
- * reads it (so a run may fail with LATHE_CORRUPT); eagerly = everything at load, padding and other targets' code too. */
+ * reads it (so a run may fail with LATHE_CORRUPT); eagerly = everything at load, padding and other targets' code too.
+ */
 typedef enum lathe_verify { LATHE_VERIFY_LAZY = 0, LATHE_VERIFY_EAGER = 1, LATHE_VERIFY_OFF = 2 } lathe_verify;
 
 enum {
@@ -128,8 +140,8 @@ typedef struct lathe_load_options {
   const void *memory; /* not copied: must stay unchanged until the program is gone; 64-byte aligned */
   int32_t use_fd;     /* 1: fd is the source; it may be closed after the load */
   int32_t fd;
-  uint64_t offset;    /* of the package in fd; a multiple of 64 */
-  uint64_t size;      /* of memory; of the package in fd, 0: up to the end of the file */
+  uint64_t offset; /* of the package in fd; a multiple of 64 */
+  uint64_t size;   /* of memory; of the package in fd, 0: up to the end of the file */
   lathe_verify verify;
   const uint8_t *expected_digest; /* 32 bytes: SHA-256 of the package's first 128 bytes, which hash all the rest */
   const uint8_t *signature;       /* 64 bytes: detached Ed25519 signature of the package's first 128 bytes */
@@ -173,7 +185,7 @@ typedef struct lathe_entry_info {
   size_t struct_size;
   const char *name;
   uint32_t input_count, output_count, buffer_count, launch_count;
-  const char *arena; /* the formula of the arena's bytes, as "512*batch*sequence" */
+  const char *arena;    /* the formula of the arena's bytes, as "512*batch*sequence" */
   int32_t batch_symbol; /* the symbol along which runs may be cut into micro-batches, or -1 */
 } lathe_entry_info;
 
@@ -182,8 +194,8 @@ typedef struct lathe_value_info {
   const char *name;
   lathe_element_type type;
   uint32_t rank;
-  int64_t dims[LATHE_MAX_RANK];           /* -1 where it depends on symbols */
-  const char *formulas[LATHE_MAX_RANK];   /* "384", "batch", "batch*sequence" */
+  int64_t dims[LATHE_MAX_RANK];         /* -1 where it depends on symbols */
+  const char *formulas[LATHE_MAX_RANK]; /* "384", "batch", "batch*sequence" */
 } lathe_value_info;
 
 typedef struct lathe_launch_info {
@@ -206,11 +218,11 @@ typedef struct lathe_launch_cost {
 typedef struct lathe_memory {
   size_t struct_size;
   uint64_t arena;
-  uint64_t scratch; /* of all workers */
-  uint64_t outputs; /* if the caller binds none */
-  uint64_t weights; /* mapped from the file, shared by all contexts */
+  uint64_t scratch;          /* of all workers */
+  uint64_t outputs;          /* if the caller binds none */
+  uint64_t weights;          /* mapped from the file, shared by all contexts */
   uint64_t expanded_weights; /* random weights: allocated once for each program */
-  uint64_t peak;    /* the sum of all */
+  uint64_t peak;             /* the sum of all */
 } lathe_memory;
 
 /* ---- context ------------------------------------------------------------------------------------------------- */
@@ -227,8 +239,8 @@ typedef struct lathe_profiler {
   void (*launch_end)(void *self, uint32_t launch, uint64_t nanoseconds);
 } lathe_profiler;
 
-/* When a context allocates. grow: at the first run with larger shapes than any before. fixed: at creation, for the values
- * in `capacity` (profile maximum for symbols not named); larger shapes are LATHE_CAPACITY errors. */
+/* When a context allocates. grow: at the first run with larger shapes than any before. fixed: at creation, for the
+ * values in `capacity` (profile maximum for symbols not named); larger shapes are LATHE_CAPACITY errors. */
 typedef enum lathe_reserve { LATHE_RESERVE_GROW = 0, LATHE_RESERVE_FIXED = 1 } lathe_reserve;
 
 typedef struct lathe_context_options {
@@ -239,9 +251,9 @@ typedef struct lathe_context_options {
   lathe_reserve reserve;
   const lathe_symbol_value *capacity;
   uint32_t capacity_count;
-  int64_t max_batch;       /* 0: the profile's. More: larger batches run as micro-batches, with the same bits */
-  int32_t monitor;         /* 1: measure runs and launches, for monitor and launch_monitor */
-  uint32_t trace_capacity; /* number of launches and runs kept for trace, the latest; 0: none */
+  int64_t max_batch;              /* 0: the profile's. More: larger batches run as micro-batches, with the same bits */
+  int32_t monitor;                /* 1: measure runs and launches, for monitor and launch_monitor */
+  uint32_t trace_capacity;        /* number of launches and runs kept for trace, the latest; 0: none */
   const lathe_profiler *profiler; /* copied; NULL: none */
 } lathe_context_options;
 
@@ -256,80 +268,82 @@ typedef struct lathe_latency {
 
 typedef struct lathe_monitor {
   size_t struct_size;
-  double cpu_percent;  /* of the process, while runs were going on; 200: two cores busy */
+  double cpu_percent;               /* of the process, while runs were going on; 200: two cores busy */
   uint64_t arena, scratch, outputs; /* bytes that the context holds now */
-  uint64_t resident;   /* the process's resident set now; 0 when unknown */
+  uint64_t resident;                /* the process's resident set now; 0 when unknown */
 } lathe_monitor;
 
 typedef struct lathe_api {
-  uint32_t version; /* LATHE_API_VERSION of the library */
+  uint32_t version;                    /* LATHE_API_VERSION of the library */
   const char *(*version_string)(void); /* "0.1.0" */
 
   /* Status. Messages are one line, without a final newline. */
-  lathe_code (*status_code)(const lathe_status *status);     /* LATHE_OK for NULL */
-  const char *(*status_message)(const lathe_status *status); /* "" for NULL */
-  const char *(*status_node)(const lathe_status *status);    /* ONNX nodes concerned, separated by ", "; or "" */
+  lathe_code (*status_code)(const lathe_status *status);         /* LATHE_OK for NULL */
+  const char *(*status_message)(const lathe_status *status);     /* "" for NULL */
+  const char *(*status_node)(const lathe_status *status);        /* ONNX nodes concerned, separated by ", "; or "" */
   uint64_t (*status_package_offset)(const lathe_status *status); /* byte in the package; UINT64_MAX: none */
   void (*status_release)(lathe_status *status);
 
-  lathe_status *(*runtime_create)(const lathe_runtime_options *options, lathe_runtime **out) LATHE_MUST_USE;
+  lathe_status *(*runtime_create)(const lathe_runtime_options *options, lathe_runtime **out)LATHE_MUST_USE;
   void (*runtime_release)(lathe_runtime *runtime);
 
   /* Program. Strings and arrays in the infos live as long as the program. */
   lathe_status *(*program_load)(lathe_runtime *runtime, const lathe_load_options *options,
-                                lathe_program **out) LATHE_MUST_USE;
+                                lathe_program **out)LATHE_MUST_USE;
   void (*program_retain)(lathe_program *program);
   void (*program_release)(lathe_program *program);
-  lathe_status *(*program_info)(const lathe_program *program, lathe_program_info *out) LATHE_MUST_USE;
+  lathe_status *(*program_info)(const lathe_program *program, lathe_program_info *out)LATHE_MUST_USE;
   const char *(*target_name)(const lathe_program *program, uint32_t target); /* NULL beyond the last */
-  lathe_status *(*symbol_info)(const lathe_program *program, uint32_t symbol, lathe_symbol_info *out) LATHE_MUST_USE;
-  lathe_status *(*weight_info)(const lathe_program *program, uint32_t weight, lathe_weight_info *out) LATHE_MUST_USE;
-  lathe_status *(*find_entry)(const lathe_program *program, const char *name, uint32_t *out) LATHE_MUST_USE;
-  lathe_status *(*entry_info)(const lathe_program *program, uint32_t entry, lathe_entry_info *out) LATHE_MUST_USE;
+  lathe_status *(*symbol_info)(const lathe_program *program, uint32_t symbol, lathe_symbol_info *out)LATHE_MUST_USE;
+  lathe_status *(*weight_info)(const lathe_program *program, uint32_t weight, lathe_weight_info *out)LATHE_MUST_USE;
+  lathe_status *(*find_entry)(const lathe_program *program, const char *name, uint32_t *out)LATHE_MUST_USE;
+  lathe_status *(*entry_info)(const lathe_program *program, uint32_t entry, lathe_entry_info *out)LATHE_MUST_USE;
   lathe_status *(*input_info)(const lathe_program *program, uint32_t entry, uint32_t input,
-                              lathe_value_info *out) LATHE_MUST_USE;
+                              lathe_value_info *out)LATHE_MUST_USE;
   lathe_status *(*output_info)(const lathe_program *program, uint32_t entry, uint32_t output,
-                               lathe_value_info *out) LATHE_MUST_USE;
+                               lathe_value_info *out)LATHE_MUST_USE;
   lathe_status *(*launch_info)(const lathe_program *program, uint32_t entry, uint32_t launch,
-                               lathe_launch_info *out) LATHE_MUST_USE;
+                               lathe_launch_info *out)LATHE_MUST_USE;
 
-  /* What shapes imply, without allocating anything. `symbols` holds one value per symbol of the program, in its order. */
+  /* What shapes imply, without allocating anything. `symbols` holds one value per symbol of the program, in its order.
+   */
   lathe_status *(*output_dims)(const lathe_program *program, uint32_t entry, uint32_t output, const int64_t *symbols,
-                               lathe_tensor *out) LATHE_MUST_USE; /* data is NULL */
+                               lathe_tensor *out)LATHE_MUST_USE; /* data is NULL */
   lathe_status *(*launch_cost)(const lathe_program *program, uint32_t entry, uint32_t launch, const int64_t *symbols,
-                               lathe_launch_cost *out) LATHE_MUST_USE;
+                               lathe_launch_cost *out)LATHE_MUST_USE;
   lathe_status *(*memory)(const lathe_program *program, uint32_t entry, const int64_t *symbols, uint32_t threads,
-                          lathe_memory *out) LATHE_MUST_USE;
+                          lathe_memory *out)LATHE_MUST_USE;
 
   /* Context. */
   lathe_status *(*context_create)(lathe_program *program, const lathe_context_options *options,
-                                  lathe_context **out) LATHE_MUST_USE;
+                                  lathe_context **out)LATHE_MUST_USE;
   void (*context_release)(lathe_context *context);
-  lathe_status *(*find_input)(const lathe_context *context, const char *name, uint32_t *out) LATHE_MUST_USE;
-  lathe_status *(*find_output)(const lathe_context *context, const char *name, uint32_t *out) LATHE_MUST_USE;
+  lathe_status *(*find_input)(const lathe_context *context, const char *name, uint32_t *out)LATHE_MUST_USE;
+  lathe_status *(*find_output)(const lathe_context *context, const char *name, uint32_t *out)LATHE_MUST_USE;
   /* The tensor struct is copied, its data is not: it is read at each run. */
-  lathe_status *(*set_input)(lathe_context *context, uint32_t input, const lathe_tensor *tensor) LATHE_MUST_USE;
-  /* Where an output is written from now on: `size` bytes at `data`, not overlapping an input; NULL: the context's own. */
-  lathe_status *(*set_output)(lathe_context *context, uint32_t output, void *data, uint64_t size) LATHE_MUST_USE;
+  lathe_status *(*set_input)(lathe_context *context, uint32_t input, const lathe_tensor *tensor)LATHE_MUST_USE;
+  /* Where an output is written from now on: `size` bytes at `data`, not overlapping an input; NULL: the context's own.
+   */
+  lathe_status *(*set_output)(lathe_context *context, uint32_t output, void *data, uint64_t size)LATHE_MUST_USE;
   /* Checks the inputs' shapes and binds the symbols, as run does first; then output gives dimensions before a run. */
-  lathe_status *(*bind)(lathe_context *context) LATHE_MUST_USE;
-  lathe_status *(*symbol_value)(const lathe_context *context, uint32_t symbol, int64_t *out) LATHE_MUST_USE;
-  lathe_status *(*run)(lathe_context *context) LATHE_MUST_USE;
+  lathe_status *(*bind)(lathe_context *context)LATHE_MUST_USE;
+  lathe_status *(*symbol_value)(const lathe_context *context, uint32_t symbol, int64_t *out)LATHE_MUST_USE;
+  lathe_status *(*run)(lathe_context *context)LATHE_MUST_USE;
   /* After bind: data is NULL unless the caller bound a buffer. After run: the result. */
-  lathe_status *(*output)(const lathe_context *context, uint32_t output, lathe_tensor *out) LATHE_MUST_USE;
+  lathe_status *(*output)(const lathe_context *context, uint32_t output, lathe_tensor *out)LATHE_MUST_USE;
   /* From any thread: the run in progress, or else the next one, returns LATHE_CANCELLED soon: between two launches, and
      between two tiles when several threads run. reset_cancel forgets a cancel that no run has answered yet. */
   void (*cancel)(lathe_context *context);
   void (*reset_cancel)(lathe_context *context);
 
   /* Measurements, of a context with monitor = 1, since its creation or the last reset. */
-  lathe_status *(*monitor)(const lathe_context *context, lathe_monitor *out) LATHE_MUST_USE;
-  lathe_status *(*run_latency)(const lathe_context *context, lathe_latency *out) LATHE_MUST_USE;
-  lathe_status *(*launch_latency)(const lathe_context *context, uint32_t launch, lathe_latency *out) LATHE_MUST_USE;
-  lathe_status *(*monitor_reset)(lathe_context *context) LATHE_MUST_USE;
+  lathe_status *(*monitor)(const lathe_context *context, lathe_monitor *out)LATHE_MUST_USE;
+  lathe_status *(*run_latency)(const lathe_context *context, lathe_latency *out)LATHE_MUST_USE;
+  lathe_status *(*launch_latency)(const lathe_context *context, uint32_t launch, lathe_latency *out)LATHE_MUST_USE;
+  lathe_status *(*monitor_reset)(lathe_context *context)LATHE_MUST_USE;
   /* Writes the trace as Chrome's JSON (Perfetto reads it), in pieces. */
   lathe_status *(*trace)(const lathe_context *context, void (*write)(void *self, const char *text, size_t size),
-                         void *self) LATHE_MUST_USE;
+                         void *self)LATHE_MUST_USE;
 } lathe_api;
 
 /* The table for a program compiled against `version`, or NULL when this library is older. */
