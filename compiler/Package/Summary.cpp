@@ -22,7 +22,8 @@ Summary package::summarize(ModuleOp module) {
       if (auto range = tfm::getSymbolRange(module, symbol.getName()))
         summary.symbols.push_back({symbol.getName().str(), *range});
   module.walk([&](program::EntryOp entry) {
-    summary.arena = Dim::max(summary.arena, entry.getArena().getDims()[0]);
+    Dim arena = entry.getArena().getDims()[0];
+    summary.arena = summary.arena == Dim() ? arena : Dim::max(summary.arena, arena);
     entry.walk([&](program::WeightOp use) {
       auto weight = symbols.lookup<tfm::WeightOp>(use.getWeight());
       if (counted.insert(weight.getOperation()).second)

@@ -61,28 +61,45 @@ static Dim getBound(const Dim &a, const Dim &b, RangeOf rangeOf) {
   return sum;
 }
 
-bool plan::isLessEqual(const Dim &a, const Dim &b, RangeOf rangeOf) {
-  Dim difference = b - a;
-  if (!difference.isValid())
+/// Whether a dimension is never negative. Symbols that can be 0 are looked at for 0 and for 1 and more apart, as
+/// products vanish there and rounding up does not: 64*floordiv(4*n + 63, 64) <= 64*n.
+static bool isProvenNonNegative(const Dim &dim, RangeOf rangeOf, unsigned splits) {
+  if (!dim.isValid())
     return false;
-  difference = dropQuotients(difference);
+  if (auto bounds = dim.bounds(rangeOf); bounds && bounds->min >= 0)
+    return true;
+  std::optional<std::string> zero;
+  dim.walkSymbols([&](llvm::StringRef name) {
+    auto range = rangeOf(name);
+    if (!zero && range && range->min == 0 && range->max > 0)
+      zero = name.str();
+  });
+  if (zero && splits > 0) {
+    Dim without =
+        dim.substitute([&](llvm::StringRef name) { return name == *zero ? std::optional(Dim(0)) : std::nullopt; });
+    auto fromOne = [&](llvm::StringRef name) {
+      return name == *zero ? std::optional(Dim::Range{1, rangeOf(name)->max}) : rangeOf(name);
+    };
+    return isProvenNonNegative(without, rangeOf, splits - 1) && isProvenNonNegative(dim, fromOne, splits - 1);
+  }
+  Dim rest = dropQuotients(dim);
   // What all terms share is not negative, and in the way of interval arithmetic: batch*(512*sequence - 8).
-  while (difference.isValid() && !difference.getTerms().empty() && !difference.getTerms()[0].atoms.empty()) {
+  while (rest.isValid() && !rest.getTerms().empty()) {
     std::optional<Dim> quotient;
-    for (auto &atom : difference.getTerms()[0].atoms) {
-      if (atom->kind != Dim::Kind::Symbol)
-        continue;
-      auto range = rangeOf(atom->name);
-      if (range && range->min >= 0 && (quotient = difference.exactDiv(Dim::symbol(atom->name))))
+    for (auto &atom : rest.getTerms()[0].atoms) {
+      auto range = atom->kind == Dim::Kind::Symbol ? rangeOf(atom->name) : std::nullopt;
+      if (range && range->min >= 0 && (quotient = rest.exactDiv(Dim::symbol(atom->name))))
         break;
     }
     if (!quotient)
       break;
-    difference = *quotient;
+    rest = *quotient;
   }
-  auto bounds = difference.bounds(rangeOf);
+  auto bounds = rest.bounds(rangeOf);
   return bounds && bounds->min >= 0;
 }
+
+bool plan::isLessEqual(const Dim &a, const Dim &b, RangeOf rangeOf) { return isProvenNonNegative(b - a, rangeOf, 4); }
 
 static Dim roundUp(const Dim &size) { return Dim(program::kAlignment) * Dim::ceildiv(size, Dim(program::kAlignment)); }
 
