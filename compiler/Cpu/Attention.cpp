@@ -24,12 +24,14 @@ private:
   Value f32(double value) { return e.constant(e.f32(), value); }
   Value at(Value base, Value offset) { return e.elementPtr(base, e.f32(), offset); }
 
-  Value findKeyEnd();
+  void findKeyEnd();
   void packKeys();
   void packValues();
   void emitTile(Value head, Value queryBegin, Value queryCount);
   void emitBlock(Value keyBegin, Value keyCount, Value first);
-  Value emitScores(Value row, Value keyBegin, Value keyCount);
+  Value emitScores(Value row, Value keyBegin, Value keyCount, Value allVisible);
+  Value evaluateBias(const Index &query, const Index &key);
+  Value getAllVisible(Value keyBegin, Value keyCount);
   void emitRow(Value row);
   Value getVisible(Value row, Value key);
   void emitUnseen(Value row);
@@ -38,19 +40,23 @@ private:
   tfm::AttentionOp op;
   Value queries, keys, heads, depth, width, widthPadded, offset; // sizes; offset of the causal diagonal
   Value packedKeys, packedValues, packedQueries, scores, sums, maxima, totals, seen;
-  Value batch, kvHead, keyEnd;                        // of the job
-  Value head, queryBegin, queryCount, lhs, lhsStride; // of the tile
+  Value batch, kvHead, keyEnd, solid; // of the job
+  Value head, queryBegin, queryCount; // of the tile
 };
 } // namespace
 
-/// The last real key's place, plus one.
-Value AttentionEmitter::findKeyEnd() {
+/// Sets keyEnd, the last real key's place plus one, and whether all keys before it are real.
+void AttentionEmitter::findKeyEnd() {
+  keyEnd = keys;
+  solid = e.constant(e.i1(), -1);
   if (!op.getPadding())
-    return keys;
-  return e.loop(e.index(0), keys, 1, e.index(0), [&](Value j, ValueRange end) {
+    return;
+  Values found = e.loop(e.index(0), keys, 1, {e.index(0), e.index(0)}, [&](Value j, ValueRange values) {
     Value real = e.evaluate(op.getPadding(), {e.uniform(batch), e.uniform(j)});
-    return Values{e.select(real, e.add(j, 1), end[0])};
-  })[0];
+    return Values{e.select(real, e.add(j, 1), values[0]), e.select(real, e.add(values[1], 1), values[1])};
+  });
+  keyEnd = found[0];
+  solid = e.equal(found[0], found[1]);
 }
 
 /// K transposed, in panels of 32 keys: panel, element of the head, key.
@@ -134,39 +140,73 @@ Value AttentionEmitter::getVisible(Value row, Value key) {
   return visible;
 }
 
-/// Scales and masks a row's scores in place; their maximum.
-Value AttentionEmitter::emitScores(Value row, Value keyBegin, Value keyCount) {
+/// What is left to do to a row's scores, in place; their maximum.
+Value AttentionEmitter::emitScores(Value row, Value keyBegin, Value keyCount, Value allVisible) {
   Value line = at(scores, e.mul(row, e.sizes.keyBlock));
   Value least = e.constant(e.vec(e.f32()), -kInfinity);
-  bool tracks = isRestricted();
-  Values initial{least};
-  if (tracks)
-    initial.push_back(e.constant(e.vec(e.i1()), 0));
-  double cap = op.getSoftcap().convertToDouble(), scale = op.getScale().convertToDouble();
-  Values results = e.forLanes(keyCount, initial, [&](Value j, ValueRange values) {
-    Value key = e.add(keyBegin, j);
-    Value s = e.mulf(e.loadVector(e.f32(), at(line, j)), f32(scale));
-    if (cap > 0)
-      s = e.mulf(e.make<math::TanhOp>(e.mulf(s, f32(1 / cap))), f32(cap));
-    if (op.getBias()) {
-      SmallVector<Dim> dims = tfm::getDims(op.getBias());
-      Indices all{e.uniform(batch), e.uniform(head), e.uniform(e.add(queryBegin, row)), e.lane(key, e.lanes)}, place;
-      for (size_t d = 0; d < dims.size(); ++d)
-        place.push_back(dims[d] == Dim(1) ? e.uniform(0) : all[4 - dims.size() + d]);
-      s = e.addf(s, e.evaluateWide(op.getBias(), place));
-    }
-    Value visible = e.logicalAnd(getVisible(row, key), e.mask);
-    if (visible)
-      s = e.select(visible, s, least);
-    e.storeVector(s, at(line, j));
-    Values next{e.fastMax(s, values[0])};
-    if (tracks)
-      next.push_back(e.logicalOr(values[1], visible));
-    return next;
-  });
-  if (tracks)
-    e.ifThen(e.reduce(vector::CombiningKind::OR, results[1]), [&] { e.store(f32(1), at(seen, row)); });
-  return e.reduce(vector::CombiningKind::MAXNUMF, results[0]);
+  double cap = op.getSoftcap().convertToDouble();
+  auto sweep = [&](bool restricted) {
+    Values initial{least};
+    if (restricted)
+      initial.push_back(e.constant(e.vec(e.i1()), 0));
+    return e.forLanes(keyCount, initial, [&](Value j, ValueRange values) {
+      Value key = e.add(keyBegin, j);
+      Value s = e.loadVector(e.f32(), at(line, j));
+      if (cap > 0)
+        s = e.mulf(e.make<math::TanhOp>(e.mulf(s, f32(1 / cap))), f32(cap));
+      if (op.getBias())
+        s = e.addf(s, evaluateBias(e.uniform(e.add(queryBegin, row)), e.lane(key, e.lanes)));
+      Value visible = e.mask;
+      if (restricted) {
+        visible = e.logicalAnd(getVisible(row, key), e.mask);
+        s = e.select(visible, s, least);
+      }
+      if (restricted || cap > 0 || op.getBias())
+        e.storeVector(s, at(line, j));
+      Values next{e.fastMax(e.masked(s, least), values[0])};
+      if (restricted)
+        next.push_back(e.logicalOr(values[1], visible));
+      return next;
+    });
+  };
+  Value maximum;
+  if (!isRestricted()) {
+    maximum = sweep(false)[0];
+  } else {
+    maximum = e.ifElse(
+        allVisible,
+        [&] {
+          e.store(f32(1), at(seen, row));
+          return Values{sweep(false)[0]};
+        },
+        [&] {
+          Values results = sweep(true);
+          e.ifThen(e.reduce(vector::CombiningKind::OR, results[1]), [&] { e.store(f32(1), at(seen, row)); });
+          return Values{results[0]};
+        })[0];
+  }
+  return e.reduce(vector::CombiningKind::MAXNUMF, maximum);
+}
+
+Value AttentionEmitter::evaluateBias(const Index &query, const Index &key) {
+  SmallVector<Dim> dims = tfm::getDims(op.getBias());
+  Indices all{e.uniform(batch), e.uniform(head), query, key}, place;
+  for (size_t d = 0; d < dims.size(); ++d)
+    place.push_back(dims[d] == Dim(1) ? e.uniform(0) : all[4 - dims.size() + d]);
+  return e.evaluateWide(op.getBias(), place);
+}
+
+/// Whether all queries of the tile may see all keys of the block.
+Value AttentionEmitter::getAllVisible(Value keyBegin, Value keyCount) {
+  Value visible = solid;
+  Value first = e.add(queryBegin, offset); // the diagonal of the tile's first query
+  if (op.getCausal())
+    visible = e.logicalAnd(visible, e.lessThan(e.sub(e.add(keyBegin, keyCount), e.index(1)), e.add(first, 1)));
+  if (op.getWindow()) {
+    Value last = e.sub(e.add(first, queryCount), e.index(1 + static_cast<int64_t>(*op.getWindow())));
+    visible = e.logicalAnd(visible, e.lessThan(last, keyBegin));
+  }
+  return visible;
 }
 
 void AttentionEmitter::emitBlock(Value keyBegin, Value keyCount, Value first) {
@@ -177,8 +217,8 @@ void AttentionEmitter::emitBlock(Value keyBegin, Value keyCount, Value first) {
     Value key = e.add(keyBegin, column);
     Value panel = e.add(e.mul(e.mul(e.div(key, kWidth), depth), kWidth), e.rem(key, kWidth));
     e.loop(e.index(0), queryCount, e.sizes.rows, [&](Value row) {
-      GemmTile tile{at(lhs, e.mul(row, lhsStride)),
-                    lhsStride,
+      GemmTile tile{at(packedQueries, e.mul(row, depth)),
+                    depth,
                     at(packedKeys, panel),
                     e.index(kWidth),
                     depth,
@@ -188,10 +228,11 @@ void AttentionEmitter::emitBlock(Value keyBegin, Value keyCount, Value first) {
     });
   });
   // Weights, and what changes about the sums so far.
+  Value allVisible = getAllVisible(keyBegin, keyCount);
   e.loop(e.index(0), queryCount, 1, [&](Value row) {
     Value line = at(scores, e.mul(row, block));
     Value old = e.load(e.f32(), at(maxima, row));
-    Value greatest = e.fastMax(emitScores(row, keyBegin, keyCount), old);
+    Value greatest = e.fastMax(emitScores(row, keyBegin, keyCount, allVisible), old);
     Value none = e.make<arith::CmpFOp>(arith::CmpFPredicate::OEQ, greatest, f32(-kInfinity));
     Value reference = e.select(none, f32(0), greatest);
     Value zero = e.constant(e.vec(e.f32()), 0);
@@ -272,13 +313,8 @@ void AttentionEmitter::emitUnseen(Value row) {
     s = e.mulf(s, f32(op.getScale().convertToDouble()));
     if (cap > 0)
       s = e.mulf(e.make<math::TanhOp>(e.mulf(s, f32(1 / cap))), f32(cap));
-    if (op.getBias()) {
-      SmallVector<Dim> dims = tfm::getDims(op.getBias());
-      Indices all{e.uniform(batch), e.uniform(head), e.uniform(query), e.uniform(j)}, place;
-      for (size_t d = 0; d < dims.size(); ++d)
-        place.push_back(dims[d] == Dim(1) ? e.uniform(0) : all[4 - dims.size() + d]);
-      s = e.addf(s, e.evaluateWide(op.getBias(), place));
-    }
+    if (op.getBias())
+      s = e.addf(s, evaluateBias(e.uniform(query), e.uniform(j)));
     Value greatest = e.fastMax(s, values[0]);
     Value none = e.make<arith::CmpFOp>(arith::CmpFPredicate::OEQ, greatest, least);
     Value reference = e.select(none, zero, greatest);
@@ -311,20 +347,14 @@ void AttentionEmitter::emitRow(Value row) {
 
 void AttentionEmitter::emitTile(Value tileHead, Value begin, Value count) {
   head = tileHead, queryBegin = begin, queryCount = count;
-  if (readsInPlace(op.getQuery())) {
-    Value base = e.getOperand(schedule::getMemory(op.getQuery()).getArgNumber());
-    lhsStride = e.mul(heads, depth);
-    lhs = at(base, e.add(e.mul(e.add(e.mul(batch, queries), begin), lhsStride), e.mul(head, depth)));
-  } else {
-    lhs = packedQueries, lhsStride = depth;
-    e.loop(e.index(0), count, 1, [&](Value i) {
-      e.forLanes(depth, [&](Value d) {
-        Value column = e.add(e.mul(head, depth), d);
-        Value x = e.evaluateWide(op.getQuery(), {e.uniform(batch), e.uniform(e.add(begin, i)), e.lane(column)});
-        e.storeVector(x, at(packedQueries, e.add(e.mul(i, depth), d)));
-      });
+  // The queries, scaled, so that their products with the keys are the scores.
+  e.loop(e.index(0), count, 1, [&](Value i) {
+    e.forLanes(depth, [&](Value d) {
+      Index column = e.lane(e.add(e.mul(head, depth), d));
+      Value x = e.evaluateWide(op.getQuery(), {e.uniform(batch), e.uniform(e.add(begin, i)), column});
+      e.storeVector(e.mulf(x, f32(op.getScale().convertToDouble())), at(packedQueries, e.add(e.mul(i, depth), d)));
     });
-  }
+  });
   e.loop(e.index(0), count, 1, [&](Value row) {
     e.store(f32(-kInfinity), at(maxima, row));
     e.store(f32(0), at(totals, row));
@@ -333,7 +363,7 @@ void AttentionEmitter::emitTile(Value tileHead, Value begin, Value count) {
   // Keys that some query of the tile may see.
   Value from = e.index(0), to = keyEnd;
   if (op.getCausal())
-    to = e.max(e.min(to, e.add(e.add(e.add(begin, count), offset), e.index(0))), e.index(0));
+    to = e.max(e.min(to, e.add(e.add(begin, count), offset)), e.index(0));
   if (op.getWindow()) {
     Value start = e.sub(e.add(begin, offset), e.index(*op.getWindow() - 1));
     from = e.mul(e.div(e.max(start, e.index(0)), kWidth), kWidth);
@@ -370,7 +400,7 @@ void AttentionEmitter::emit() {
     Value base = e.mul(job, perJob);
     Value from = e.max(e.sub(e.tileBegin, base), e.index(0)), to = e.min(e.sub(e.tileEnd, base), perJob);
     batch = e.div(job, kvCount), kvHead = e.rem(job, kvCount);
-    keyEnd = findKeyEnd();
+    findKeyEnd();
     packKeys();
     packValues();
     e.loop(from, to, 1, [&](Value tile) {

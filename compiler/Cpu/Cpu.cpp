@@ -5,6 +5,7 @@
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/ThreadPool.h"
 
 using namespace mlir;
@@ -72,5 +73,11 @@ FailureOr<CpuObject> cpu::emitCpu(ModuleOp module, StringRef target, unsigned th
   if (mlir::failed(elf))
     return failure();
   result.elf = std::move(*elf);
+  if (!options.saveTemps.empty()) {
+    std::error_code error;
+    llvm::raw_fd_ostream os(options.saveTemps + ".so", error);
+    if (!error)
+      os.write(result.elf.data(), result.elf.size());
+  }
   return result;
 }

@@ -112,7 +112,7 @@ std::optional<size_t> getSuffixAxis(Operation *op) {
   if (isa<tfm::LayerNormOp, tfm::RmsNormOp, tfm::L2NormalizeOp>(op))
     return rank - 1;
   if (auto softmax = dyn_cast<tfm::SoftmaxOp>(op))
-    return softmax.getAxis() == static_cast<int64_t>(rank) - 1 ? std::optional<size_t>(rank - 1) : std::nullopt;
+    return softmax.getAxis() + 1 == rank ? std::optional<size_t>(rank - 1) : std::nullopt;
   if (isa<tfm::ReduceSumOp, tfm::ReduceMeanOp, tfm::ReduceMaxOp, tfm::ReduceMinOp, tfm::ReduceProdOp>(op) &&
       isa<FloatType>(tfm::getElementType(op->getOperand(0)))) {
     ArrayRef<int64_t> axes = op->getAttrOfType<DenseI64ArrayAttr>("axes").asArrayRef();

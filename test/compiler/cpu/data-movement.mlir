@@ -57,7 +57,7 @@ module attributes {tfm.symbols = {m = array<i64: 0, 512>, n = array<i64: 0, 512>
     %0 = tfm.scatter_nd %x, %i, %u : (tensor<10x9xf32>, tensor<?x1xi64, #tfm.dims<m, 1>>, tensor<?x9xf32, #tfm.dims<m, 9>>) -> tensor<10x9xf32>
     kernel.return %0 : tensor<10x9xf32>
   }
-  kernel.func @sources() -> (tensor<?xi64, #tfm.dims<n>>, tensor<3xi64>, tensor<i64>, tensor<5xf32>, tensor<3xi1>) attributes {anchor = #kernel.anchor<map>} {
+  kernel.func @sources(%x: !x) -> (tensor<?xi64, #tfm.dims<n>>, tensor<3xi64>, tensor<i64>, tensor<5xf32>, tensor<3xi1>) attributes {anchor = #kernel.anchor<map>} {
     %0 = tfm.iota <m> step 2 : tensor<?xi64, #tfm.dims<n>>
     %1 = tfm.extent <m, 4, n> : tensor<3xi64>
     %2 = tfm.extent <n> : tensor<i64>
