@@ -211,20 +211,15 @@ Value AttentionEmitter::getAllVisible(Value keyBegin, Value keyCount) {
 
 void AttentionEmitter::emitBlock(Value keyBegin, Value keyCount, Value first) {
   int64_t block = e.sizes.keyBlock, columns = e.sizes.columns;
-  Value rows = e.index(e.sizes.rows);
   // Scores.
   e.loop(e.index(0), keyCount, columns, [&](Value column) {
     Value key = e.add(keyBegin, column);
     Value panel = e.add(e.mul(e.mul(e.div(key, kWidth), depth), kWidth), e.rem(key, kWidth));
-    e.loop(e.index(0), queryCount, e.sizes.rows, [&](Value row) {
-      GemmTile tile{at(packedQueries, e.mul(row, depth)),
-                    depth,
-                    at(packedKeys, panel),
-                    e.index(kWidth),
-                    depth,
-                    at(scores, e.add(e.mul(row, block), column)),
-                    e.index(block)};
-      emitGemm(e, e.min(e.sub(queryCount, row), rows), columns, tile, false);
+    forRowTiles(e, queryCount, [&](Value row, Value count) {
+      GemmTile tile{
+          at(packedQueries, e.mul(row, depth)),         depth,         at(packedKeys, panel), e.index(kWidth), depth,
+          at(scores, e.add(e.mul(row, block), column)), e.index(block)};
+      emitGemm(e, count, columns, tile, false);
     });
   });
   // Weights, and what changes about the sums so far.
@@ -258,7 +253,7 @@ void AttentionEmitter::emitBlock(Value keyBegin, Value keyCount, Value first) {
   Value panelSize = e.mul(e.roundUp(keys, kWidth), kWidth);
   e.loop(e.index(0), width, columns, [&](Value column) {
     Value panel = e.add(e.mul(e.div(column, kWidth), panelSize), e.rem(column, kWidth));
-    e.loop(e.index(0), queryCount, e.sizes.rows, [&](Value row) {
+    forRowTiles(e, queryCount, [&](Value row, Value count) {
       GemmTile tile{at(scores, e.mul(row, block)),
                     e.index(block),
                     at(packedValues, e.add(panel, e.mul(keyBegin, kWidth))),
@@ -266,7 +261,6 @@ void AttentionEmitter::emitBlock(Value keyBegin, Value keyCount, Value first) {
                     keyCount,
                     at(sums, e.add(e.mul(row, widthPadded), column)),
                     widthPadded};
-      Value count = e.min(e.sub(queryCount, row), rows);
       e.ifThen(first, [&] { emitGemm(e, count, columns, tile, false); });
       e.ifThen(e.logicalNot(first), [&] { emitGemm(e, count, columns, tile, true); });
     });

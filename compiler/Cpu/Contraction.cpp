@@ -202,8 +202,7 @@ void ContractionEmitter::emitBlock(MutableArrayRef<Operand> operands, const sche
   int64_t columns = e.sizes.columns;
   Value count = e.sub(columnEnd, columnBegin);
   e.loop(e.index(0), count, columns, [&](Value column) {
-    e.loop(e.index(0), rowCount, e.sizes.rows, [&](Value row) {
-      Value tileRows = e.min(e.sub(rowCount, row), e.index(e.sizes.rows));
+    forRowTiles(e, rowCount, [&](Value row, Value tileRows) {
       for (Operand &operand : operands) {
         Value panel = e.elementPtr(operand.panels, e.f32(), e.mul(e.mul(e.div(column, kWidth), depth), kWidth));
         GemmTile tile;
@@ -310,7 +309,7 @@ void ContractionEmitter::emitWholeRows() {
       for (Operand &operand : operands) {
         Value stride = e.roundUp(operand.n, kWidth);
         e.loop(e.index(0), operand.n, e.sizes.columns, [&](Value column) {
-          e.loop(e.index(0), count, e.sizes.rows, [&](Value row) {
+          forRowTiles(e, count, [&](Value row, Value tileRows) {
             GemmTile tile;
             tile.a = e.elementPtr(lhs, e.f32(), e.mul(row, depth));
             tile.strideA = depth;
@@ -320,7 +319,7 @@ void ContractionEmitter::emitWholeRows() {
             tile.depth = depth;
             tile.c = e.elementPtr(operand.buffer, e.f32(), e.add(e.mul(row, stride), column));
             tile.strideC = stride;
-            emitGemm(e, e.min(e.sub(count, row), e.index(e.sizes.rows)), e.sizes.columns, tile, false);
+            emitGemm(e, tileRows, e.sizes.columns, tile, false);
           });
         });
       }

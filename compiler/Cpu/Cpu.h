@@ -6,8 +6,8 @@
 namespace lathe::cpu {
 
 struct EmitOptions {
-  /// Where to put each part's MLIR, LLVM IR and assembly (PREFIX.N.mlir, .ll, .s) and the object (PREFIX.so); nowhere if
-  /// empty.
+  /// Where to put each part's MLIR, LLVM IR and assembly (PREFIX.N.mlir, .ll, .s) and the object (PREFIX.so); nowhere
+  /// if empty.
   std::string saveTemps;
 };
 

@@ -57,3 +57,12 @@ void cpu::emitGemm(Emitter &e, Value rows, int64_t columns, const GemmTile &tile
   };
   choose(limit);
 }
+
+void cpu::forRowTiles(Emitter &e, Value rows, llvm::function_ref<void(Value, Value)> body) {
+  Value tiles = e.max(e.ceilDiv(rows, e.sizes.rows), e.index(1));
+  Value size = e.div(rows, tiles), larger = e.rem(rows, tiles); // so many tiles have one row more
+  e.loop(e.index(0), tiles, 1, [&](Value tile) {
+    Value begin = e.add(e.mul(tile, size), e.min(tile, larger));
+    body(begin, e.select(e.lessThan(tile, larger), e.add(size, 1), size));
+  });
+}

@@ -161,7 +161,8 @@ public:
     Random random;
     std::vector<Guarded> memory;
     SmallVector<reference::Tensor> inputs;
-    for (auto [i, type] : llvm::enumerate(kernel.getArgumentTypes())) {
+    for (unsigned i = 0; i < kernel.getNumArguments(); ++i) {
+      Type type = kernel.getArgumentTypes()[i];
       Type element = cast<RankedTensorType>(type).getElementType();
       SmallVector<int64_t> shape = shapeOf(type);
       int64_t count = 1;
