@@ -38,10 +38,10 @@ void printHelp(const std::string &program, const Command &command, bool implied)
   printFlag({"--help", nullptr, "print this"});
 }
 
-void printHelp(const std::string &program, bool implied) {
-  std::printf("usage: %s COMMAND%s ...\n\nRuns a model that Lathe has compiled.\n\ncommands:\n", program.c_str(),
-              implied ? "" : " MODEL");
-  for (const Command *command : runtimeCommands())
+void printHelp(const std::string &program, const char *about, const std::vector<const Command *> &commands,
+               bool implied) {
+  std::printf("usage: %s COMMAND%s ...\n\n%s\n\ncommands:\n", program.c_str(), implied ? "" : " MODEL", about);
+  for (const Command *command : commands)
     std::printf("  %-10s%s\n", command->name, command->summary);
   std::printf("\n'%s COMMAND --help' explains a command, '%s --version' prints the version.\n", program.c_str(),
               program.c_str());
@@ -88,12 +88,13 @@ int runCommandMain(const std::string &program, const Command &command, const std
   return finish(command.run(model, arguments));
 }
 
-int runMain(int argc, char **argv, const ModelSource *implied) {
-  std::string program = argc > 0 ? argv[0] : "lathe-run";
+int runMain(const char *about, const std::vector<const Command *> &commands, int argc, char **argv,
+            const ModelSource *implied) {
+  std::string program = argc > 0 ? argv[0] : "lathe";
   program = program.substr(program.rfind('/') + 1);
   std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
   if (words.empty() || words[0] == "--help" || words[0] == "-h" || words[0] == "help") {
-    printHelp(program, implied);
+    printHelp(program, about, commands, implied);
     return finish(words.empty() ? kUsage : 0);
   }
   if (words[0] == "--version") {
@@ -101,7 +102,7 @@ int runMain(int argc, char **argv, const ModelSource *implied) {
     return finish(0);
   }
   std::vector<std::string> names;
-  for (const Command *command : runtimeCommands()) {
+  for (const Command *command : commands) {
     if (words[0] == command->name)
       return runCommandMain(program, *command, {words.begin() + 1, words.end()}, implied);
     names.push_back(command->name);

@@ -40,8 +40,9 @@ std::vector<const Command *> runtimeCommands();
 int runCommandMain(const std::string &program, const Command &command, const std::vector<std::string> &words,
                    const ModelSource *implied = nullptr);
 
-// A whole command line: PROGRAM COMMAND ..., --help, --version.
-int runMain(int argc, char **argv, const ModelSource *implied = nullptr);
+// A whole command line of a program with these commands: PROGRAM COMMAND ..., --help, --version.
+int runMain(const char *about, const std::vector<const Command *> &commands, int argc, char **argv,
+            const ModelSource *implied = nullptr);
 
 // Prints "error: MESSAGE" to stderr and returns `code`.
 int fail(const std::string &message, int code = kFailed);

@@ -8,5 +8,5 @@ int main(int argc, char **argv) {
   if (!package && !error.empty())
     return fail(error);
   ModelSource implied{self, package};
-  return runMain(argc, argv, package ? &implied : nullptr);
+  return runMain("Runs a model that Lathe has compiled.", runtimeCommands(), argc, argv, package ? &implied : nullptr);
 }

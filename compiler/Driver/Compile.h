@@ -1,0 +1,48 @@
+// A compilation from one phase to another.
+#pragma once
+#include "compiler/Driver/Phases.h"
+#include "compiler/Onnx/Import.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+#include <string>
+#include <vector>
+
+namespace lathe {
+
+struct CompileOptions {
+  std::string input; // an ONNX file; MLIR text if `from` is past import
+  Phase from = Phase::Import;
+  Phase to = Phase::Package;
+  ImportOptions import;
+  std::vector<std::string> targets;      // "x86-64-v4", "x86-64-v3"; the runtime takes the first that a machine can run
+  unsigned optimization = 2;             // 0: one op a launch; 1 and more: fused; also LLVM's level
+  std::vector<std::string> requireFused; // "attention:6": fail if fewer are recovered
+  std::string weightsDirectory;          // of the files that #tfm.file names, if `from` is past import
+  std::string saveTemps;                 // a folder for objects and assembly; empty: nothing is kept
+  unsigned threads = 1;
+};
+
+/// A context with all of Lathe's dialects.
+void registerDialects(mlir::DialectRegistry &registry);
+
+/// Prints diagnostics as `error: node 'x' (MatMul): message` on stderr, notes indented below, and counts errors.
+class DiagnosticPrinter {
+public:
+  explicit DiagnosticPrinter(mlir::MLIRContext &context);
+  ~DiagnosticPrinter();
+
+private:
+  mlir::MLIRContext &context;
+  mlir::DiagnosticEngine::HandlerID handler;
+};
+
+/// Runs the phases from `options.from` up to `options.to`, or up to `plan` if that is before. Failures are diagnostics.
+mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> compileToModule(mlir::MLIRContext &context,
+                                                                   const CompileOptions &options);
+
+/// The phases emit and package: writes the package of a planned module to a file, which appears whole or not at all.
+/// With `runner`, the path of an executable, the file is that with the package appended: one file that runs.
+mlir::LogicalResult writePackageFile(mlir::ModuleOp module, const CompileOptions &options, llvm::StringRef output,
+                                     llvm::StringRef runner);
+
+} // namespace lathe

@@ -1,0 +1,142 @@
+// lathe compile: an ONNX model, or the IR after a phase, to a package or to the IR after another phase.
+#include "mlir/IR/MLIRContext.h"
+#include "tools/lathe/Commands.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/ToolOutputFile.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace lathe;
+using namespace lathe::tool;
+using llvm::StringRef;
+
+static const std::vector<Flag> kFlags = [] {
+  std::vector<Flag> flags = {
+      {"-o", "FILE", "where the result goes; IR goes to stdout without it"},
+      {"--target", "LIST", "cpu (all of these), or cpu:x86-64-v3, cpu:x86-64-v4"},
+      {"-O0", nullptr, "one launch an op"},
+      {"-O1", nullptr, "fused"},
+      {"-O2", nullptr, "fused and optimized (default); no level changes results beyond float rounding"},
+      {"-O3", nullptr, "the same, with more time for code generation"},
+      {"--compile-from", "PHASE", "read IR as it is after PHASE: import, simplify, fuse, schedule, plan"},
+      {"--compile-to", "PHASE", "print the IR after PHASE: import, simplify, compress, fuse, schedule, plan"},
+      {"--locations", nullptr, "print IR with the ONNX nodes that each op comes from"},
+      {"--emit", "KIND", "package (default), or exe: one file that runs"},
+      {"--require-fused", "OP:N,...", "fail if fewer are recovered: attention:6,layer_norm:13"},
+      {"--weights-dir", "DIR", "with --compile-from: where the weights' files are"},
+      {"--report", "FILE", "writes a report: .html, .json or text by the name"},
+      {"--save-temps", "DIR", "keeps objects and assembly"},
+      {"--threads", "N", "threads of the compiler; 0, the default: all cores. The result is the same"},
+      {"--quiet", nullptr, "no summary"},
+  };
+  flags.insert(flags.end(), kImportFlags.begin(), kImportFlags.end());
+  return flags;
+}();
+
+static bool readPhase(const Arguments &arguments, const char *flag, Phase &phase, std::string &error) {
+  auto name = arguments.value(flag);
+  if (!name)
+    return true;
+  auto parsed = parsePhase(*name);
+  if (!parsed) {
+    error = std::string(flag) + ": unknown phase '" + *name + "'; one of " +
+            llvm::join(llvm::map_range(kPhases, [](const PhaseInfo &info) { return info.name.str(); }), ", ");
+    return false;
+  }
+  phase = *parsed;
+  return true;
+}
+
+static bool readTargets(const Arguments &arguments, std::vector<std::string> &targets, std::string &error) {
+  const std::vector<std::string> all = {"x86-64-v4", "x86-64-v3"}; // the best first: the runtime takes the first it can
+  std::string text = arguments.value("--target").value_or("cpu");
+  for (StringRef part : llvm::split(StringRef(text), ',')) {
+    if (part == "cpu") {
+      targets = all;
+      continue;
+    }
+    StringRef name = part;
+    if (!name.consume_front("cpu:") || !llvm::is_contained(all, name)) {
+      error = "--target: unknown target '" + part.str() + "'; one of cpu, cpu:" + llvm::join(all, ", cpu:");
+      return false;
+    }
+    if (!llvm::is_contained(targets, name))
+      targets.push_back(name.str());
+  }
+  llvm::sort(targets, std::greater<>());
+  return true;
+}
+
+/// Prints IR to a file or to stdout.
+static int printModule(mlir::ModuleOp module, const Arguments &arguments) {
+  std::error_code code;
+  llvm::ToolOutputFile file(arguments.value("-o").value_or("-"), code, llvm::sys::fs::OF_Text);
+  if (code)
+    return fail("can't write '" + *arguments.value("-o") + "': " + code.message());
+  mlir::OpPrintingFlags flags;
+  flags.elideLargeElementsAttrs(1024);
+  if (arguments.has("--locations"))
+    flags.enableDebugInfo(true, /*prettyForm=*/false);
+  module.print(file.os(), flags);
+  file.os() << "\n";
+  file.os().flush();
+  if (file.os().has_error())
+    return fail("can't write '" + arguments.value("-o").value_or("stdout") + "': " + file.os().error().message());
+  file.keep();
+  return 0;
+}
+
+static int compile(const ModelSource &model, const Arguments &arguments) {
+  CompileOptions options;
+  options.input = model.path;
+  std::string error;
+  int64_t threads;
+  if (!readImportFlags(arguments, options.import, error) || !readTargets(arguments, options.targets, error) ||
+      !readPhase(arguments, "--compile-from", options.from, error) ||
+      !readPhase(arguments, "--compile-to", options.to, error) ||
+      !arguments.integer("--threads", 0, 0, 1024, threads, error))
+    return fail(error, kUsage);
+  if (options.to < options.from)
+    return fail("--compile-to is before --compile-from", kUsage);
+  options.threads = threads ? threads : llvm::hardware_concurrency().compute_thread_count();
+  for (unsigned level = 0; level <= 3; ++level)
+    if (arguments.has("-O" + std::to_string(level)))
+      options.optimization = level;
+  if (auto list = arguments.value("--require-fused"))
+    for (StringRef part : llvm::split(StringRef(*list), ','))
+      options.requireFused.push_back(part.str());
+  options.weightsDirectory = arguments.value("--weights-dir").value_or("");
+  options.saveTemps = arguments.value("--save-temps").value_or("");
+
+  std::string kind = arguments.value("--emit").value_or("package"), runner;
+  if (kind == "exe") {
+    std::string self = executablePath();
+    runner = self.substr(0, self.rfind('/') + 1) + "lathe-run";
+    if (!llvm::sys::fs::exists(runner))
+      return fail("--emit=exe needs lathe-run beside lathe, and '" + runner + "' is not there");
+  } else if (kind != "package") {
+    return fail("--emit: expected package or exe, got '" + kind + "'", kUsage);
+  }
+  auto output = arguments.value("-o");
+  if (options.to >= Phase::Emit && !output)
+    return fail("where should the package go? give -o FILE", kUsage);
+
+  mlir::DialectRegistry registry;
+  registerDialects(registry);
+  mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
+  DiagnosticPrinter printer(context);
+  auto module = compileToModule(context, options);
+  if (failed(module))
+    return kFailed;
+  if (options.to < Phase::Emit)
+    return printModule(module->get(), arguments);
+  if (failed(writePackageFile(module->get(), options, *output, runner)))
+    return kFailed;
+  return 0;
+}
+
+const Command tool::compileCommand = {
+    "compile", "-o FILE", "compiles an ONNX model to one file that runs",
+    "Phases: import, simplify, compress, fuse, schedule, plan, emit, package.\n"
+    "The same inputs and flags give the same bytes.",
+    0, kFlags, compile};
