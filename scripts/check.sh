@@ -10,4 +10,14 @@ scripts/check-format.sh
 scripts/check-names.sh
 stage "lit, units, conformance, models"
 cmake --build build -j "$jobs" --target check-lathe
+stage "clang-tidy over what reads files"
+scripts/tidy.sh
+stage "address and undefined-behaviour sanitizers"
+[ -f build-sanitize/build.ninja ] || cmake --preset sanitize >/dev/null
+cmake --build build-sanitize -j "$jobs" --target check-lathe
+stage "fuzzers, $seconds s each"
+test/fuzz/run.sh "$seconds"
+stage "thread sanitizer"
+[ -f build-thread/build.ninja ] || cmake --preset thread >/dev/null
+cmake --build build-thread -j "$jobs" --target check-lathe
 stage "done"
