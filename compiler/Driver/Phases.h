@@ -1,5 +1,5 @@
-// The phases of a compilation, in order. `lathe compile --compile-from=PHASE --compile-to=PHASE` takes these names; the IR
-// after each phase up to `plan` can be printed, read again and tested.
+// The phases of a compilation, in order. `lathe compile --compile-from=PHASE --compile-to=PHASE` takes these names; the
+// IR after each phase up to `plan` can be printed, read again and tested.
 #pragma once
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/STLExtras.h"
@@ -24,8 +24,9 @@ struct PhaseInfo {
   llvm::StringLiteral name;
 };
 inline constexpr PhaseInfo kPhases[] = {
-    {Phase::Import, "import"},     {Phase::Simplify, "simplify"}, {Phase::Compress, "compress"}, {Phase::Fuse, "fuse"},
-    {Phase::Schedule, "schedule"}, {Phase::Plan, "plan"},         {Phase::Emit, "emit"},         {Phase::Package, "package"},
+    {Phase::Import, "import"}, {Phase::Simplify, "simplify"}, {Phase::Compress, "compress"},
+    {Phase::Fuse, "fuse"},     {Phase::Schedule, "schedule"}, {Phase::Plan, "plan"},
+    {Phase::Emit, "emit"},     {Phase::Package, "package"},
 };
 
 inline llvm::StringRef getName(Phase phase) { return kPhases[static_cast<int>(phase)].name; }

@@ -18,5 +18,10 @@ static int check(const ModelSource &model, const Arguments &arguments) {
   return 0;
 }
 
-const Command tool::checkCommand = {"check", "", "lists everything in an ONNX model that can't be compiled",
-                                    "Reads the graph and no weights.", 0, kImportFlags, check};
+const Command tool::checkCommand = {"check",
+                                    "",
+                                    "lists everything in an ONNX model that can't be compiled",
+                                    "Reads the graph and no weights.",
+                                    0,
+                                    kImportFlags,
+                                    check};

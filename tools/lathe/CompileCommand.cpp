@@ -135,8 +135,11 @@ static int compile(const ModelSource &model, const Arguments &arguments) {
   return 0;
 }
 
-const Command tool::compileCommand = {
-    "compile", "-o FILE", "compiles an ONNX model to one file that runs",
-    "Phases: import, simplify, compress, fuse, schedule, plan, emit, package.\n"
-    "The same inputs and flags give the same bytes.",
-    0, kFlags, compile};
+const Command tool::compileCommand = {"compile",
+                                      "-o FILE",
+                                      "compiles an ONNX model to one file that runs",
+                                      "Phases: import, simplify, compress, fuse, schedule, plan, emit, package.\n"
+                                      "The same inputs and flags give the same bytes.",
+                                      0,
+                                      kFlags,
+                                      compile};

@@ -7,5 +7,5 @@ using namespace lathe::tool;
 
 static int explain(const ModelSource &, const Arguments &) { return 0; }
 
-const Command tool::explainCommand = {"explain", "", "says for each ONNX node which launch computes it", "", 0,
+const Command tool::explainCommand = {"explain",    "",     "says for each ONNX node which launch computes it", "", 0,
                                       kImportFlags, explain};
