@@ -1,12 +1,13 @@
 // Runs the phases in order.
 #include "compiler/Driver/Compile.h"
 #include "compiler/Onnx/NodeLocation.h"
-#include "dialects/Kernel/Kernel.h"
 #include "dialects/Tfm/Weights.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
-#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+#include "passes/Passes.h"
+#include "passes/Simplify/Pipeline.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -14,7 +15,7 @@ using namespace mlir;
 using namespace lathe;
 
 void lathe::registerDialects(DialectRegistry &registry) {
-  registry.insert<func::FuncDialect, tfm::TfmDialect, kernel::KernelDialect>();
+  registry.insert<func::FuncDialect, tfm::TfmDialect, kernel::KernelDialect, program::ProgramDialect>();
 }
 
 DiagnosticPrinter::DiagnosticPrinter(MLIRContext &context) : context(context) {
@@ -58,7 +59,19 @@ FailureOr<OwningOpRef<ModuleOp>> lathe::compileToModule(MLIRContext &context, co
   // A phase runs if it lies behind the one whose result was read and not behind the one that is asked for.
   PassManager passes(&context);
   auto runs = [&](Phase phase) { return phase > options.from && phase <= options.to; };
-  (void)runs;
+  if (runs(Phase::Simplify))
+    buildSimplifyPipeline(passes, {options.requireFused});
+  if (runs(Phase::Fuse)) {
+    passes.addPass(createFormKernelsPass());
+    passes.addPass(createCSEPass());
+  }
+  if (runs(Phase::Schedule)) {
+    ScheduleKernelsPassOptions schedule;
+    schedule.targets = options.targets;
+    passes.addPass(createScheduleKernelsPass(schedule));
+  }
+  if (runs(Phase::Plan))
+    passes.addPass(createPlanMemoryPass());
   if (failed(passes.run(module->get())))
     return failure();
   return module;

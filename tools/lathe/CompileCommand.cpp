@@ -102,9 +102,7 @@ static int compile(const ModelSource &model, const Arguments &arguments) {
   for (unsigned level = 0; level <= 3; ++level)
     if (arguments.has("-O" + std::to_string(level)))
       options.optimization = level;
-  if (auto list = arguments.value("--require-fused"))
-    for (StringRef part : llvm::split(StringRef(*list), ','))
-      options.requireFused.push_back(part.str());
+  options.requireFused = arguments.value("--require-fused").value_or("");
   options.weightsDirectory = arguments.value("--weights-dir").value_or("");
   options.saveTemps = arguments.value("--save-temps").value_or("");
 
