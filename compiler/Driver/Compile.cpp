@@ -67,7 +67,7 @@ FailureOr<OwningOpRef<ModuleOp>> lathe::compileToModule(MLIRContext &context, co
   }
   if (runs(Phase::Schedule)) {
     ScheduleKernelsPassOptions schedule;
-    schedule.targets = options.targets;
+    schedule.targets.assign(options.targets.begin(), options.targets.end());
     passes.addPass(createScheduleKernelsPass(schedule));
   }
   if (runs(Phase::Plan))
