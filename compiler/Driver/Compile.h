@@ -2,6 +2,7 @@
 #pragma once
 #include "compiler/Driver/Phases.h"
 #include "compiler/Onnx/Import.h"
+#include "compiler/Package/Summary.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 #include <string>
@@ -42,7 +43,7 @@ mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> compileToModule(mlir::MLIRCon
 
 /// The phases emit and package: writes the package of a planned module to a file, which appears whole or not at all.
 /// With `runner`, the path of an executable, the file is that with the package appended: one file that runs.
-mlir::LogicalResult writePackageFile(mlir::ModuleOp module, const CompileOptions &options, llvm::StringRef output,
-                                     llvm::StringRef runner);
+mlir::FailureOr<package::Summary> writePackageFile(mlir::ModuleOp module, const CompileOptions &options,
+                                                   llvm::StringRef output, llvm::StringRef runner);
 
 } // namespace lathe

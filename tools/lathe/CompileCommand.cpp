@@ -128,8 +128,11 @@ static int compile(const ModelSource &model, const Arguments &arguments) {
     return kFailed;
   if (options.to < Phase::Emit)
     return printModule(module->get(), arguments);
-  if (failed(writePackageFile(module->get(), options, *output, runner)))
+  auto summary = writePackageFile(module->get(), options, *output, runner);
+  if (failed(summary))
     return kFailed;
+  if (!arguments.has("--quiet"))
+    print(*summary, llvm::outs());
   return 0;
 }
 
