@@ -1,7 +1,8 @@
 # The lit tests: every .mlir and .test below this folder.
 #
 # Features: x86-64-v3, x86-64-v4 (what this machine can run), models (the models of ../shared, or of $LATHE_MODELS),
-# compiler (the build has it), numpy, address-sanitizer, thread-sanitizer. Substitutions: %models, %lathe-source.
+# onnx-node-tests, compiler (the build has it), numpy, address-sanitizer, thread-sanitizer. Substitutions: %models,
+# %onnx-node-tests, %lathe-source.
 import importlib.util
 import os
 import sys
@@ -48,5 +49,10 @@ for models in [os.environ.get("LATHE_MODELS", ""), os.path.join(config.lathe_bui
         config.substitutions.append(("%models", models))
         break
 config.substitutions.append(("%python", sys.executable))
+# ONNX's node tests, from Debian's libonnx-testdata.
+node_tests = "/usr/share/libonnx-testdata/data/node"
+if os.path.isdir(node_tests):
+    config.available_features.add("onnx-node-tests")
+    config.substitutions.append(("%onnx-node-tests", node_tests))
 config.substitutions.append(("%lathe-source", config.lathe_source))
 config.substitutions.append(("%lathe-build", config.lathe_build))

@@ -38,6 +38,8 @@ public:
 std::unique_ptr<Device> conformance::createDevice(StringRef name) {
   if (name == "reference")
     return std::make_unique<ReferenceDevice>();
+  if (name.consume_front("cpu:"))
+    return createCpuDevice(name);
   return nullptr;
 }
 

@@ -21,10 +21,15 @@ public:
   virtual std::string whyUnavailable() const { return ""; }
   /// The module holds tfm ops and may be changed; it outlives the result. Failure after a diagnostic.
   virtual mlir::FailureOr<std::unique_ptr<Executable>> load(mlir::ModuleOp module) = 0;
+  /// The same for a module that was imported from a file, if the device would rather have that.
+  virtual mlir::FailureOr<std::unique_ptr<Executable>> loadFile(mlir::ModuleOp module, llvm::StringRef onnxFile) {
+    return load(module);
+  }
 };
 
 /// `reference`, or `cpu:ISA`; null for a name that isn't known.
 std::unique_ptr<Device> createDevice(llvm::StringRef name);
+std::unique_ptr<Device> createCpuDevice(llvm::StringRef isa);
 
 /// Between the reference's tensors and those that the tools read from files.
 mlir::Type toType(mlir::MLIRContext *context, tool::ElementType type);

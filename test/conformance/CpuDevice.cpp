@@ -1,0 +1,172 @@
+// Generated code as a device: `lathe compile` makes a package for one instruction set, the runtime runs it in this
+// process. Every run is done twice, with the inputs at another alignment, and must give the same bits.
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "test/conformance/Device.h"
+#include "tools/lathe-run/Model.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/Program.h"
+#include "llvm/TargetParser/Host.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::conformance;
+namespace fs = llvm::sys::fs;
+namespace path = llvm::sys::path;
+
+namespace {
+/// Bytes `offset` elements past a 64-byte boundary.
+class AlignedBytes {
+public:
+  AlignedBytes(ArrayRef<char> bytes, unsigned elementBytes, unsigned offset) : storage(bytes.size() + 192) {
+    auto address = reinterpret_cast<uintptr_t>(storage.data());
+    data = storage.data() + (64 - address % 64) + offset * elementBytes;
+    std::copy(bytes.begin(), bytes.end(), data);
+  }
+  char *data;
+
+private:
+  std::vector<char> storage;
+};
+
+class CpuExecutable : public Executable {
+public:
+  CpuExecutable(MLIRContext *context, std::vector<std::string> names) : context(context), names(std::move(names)) {}
+  tool::Model model;
+
+  FailureOr<SmallVector<reference::Tensor>> run(ArrayRef<reference::Tensor> inputs) override {
+    auto aligned = run(inputs, 0);
+    if (failed(aligned))
+      return failure();
+    auto shifted = run(inputs, 1);
+    if (failed(shifted))
+      return failure();
+    for (auto [one, other] : llvm::zip(*aligned, *shifted))
+      if (one.getBytes() != other.getBytes())
+        return fail("results depend on the alignment of the inputs");
+    return aligned;
+  }
+
+private:
+  LogicalResult fail(const Twine &message) { return emitError(UnknownLoc::get(context)) << message; }
+
+  FailureOr<SmallVector<reference::Tensor>> run(ArrayRef<reference::Tensor> inputs, unsigned offset) {
+    std::vector<std::unique_ptr<AlignedBytes>> buffers;
+    std::string error;
+    for (auto [index, value] : llvm::enumerate(model.inputs())) {
+      auto it = llvm::find(names, value.name);
+      if (it == names.end())
+        return fail("the package has an input '" + value.name + "', which the function hasn't");
+      tool::Tensor tensor = fromReference(inputs[it - names.begin()]);
+      buffers.push_back(std::make_unique<AlignedBytes>(inputs[it - names.begin()].getBytes(),
+                                                       tool::elementSize(tensor.type), offset));
+      lathe_tensor view = {};
+      view.data = buffers.back()->data;
+      view.type = static_cast<lathe_element_type>(tensor.type);
+      view.rank = tensor.dims.size();
+      std::copy(tensor.dims.begin(), tensor.dims.end(), view.dims);
+      if (!tool::succeeded(tool::api().set_input(model.context(), index, &view), error))
+        return fail(error);
+    }
+    if (!model.run(error))
+      return fail(error);
+    SmallVector<reference::Tensor> results;
+    for (uint32_t i = 0; i < model.outputs().size(); ++i) {
+      tool::Tensor result;
+      if (!model.output(i, result, error))
+        return fail(error);
+      results.push_back(toReference(context, result));
+    }
+    return results;
+  }
+
+  MLIRContext *context;
+  std::vector<std::string> names;
+};
+
+std::string findLathe() {
+  std::string self = fs::getMainExecutable(nullptr, reinterpret_cast<void *>(&findLathe));
+  std::string beside = (path::parent_path(self) + "/lathe").str();
+  if (fs::can_execute(beside))
+    return beside;
+  auto found = llvm::sys::findProgramByName("lathe");
+  return found ? *found : "";
+}
+
+class CpuDevice : public Device {
+public:
+  explicit CpuDevice(StringRef isa) : isa(isa), lathe(findLathe()) {}
+  std::string getName() const override { return "cpu:" + isa; }
+
+  std::string whyUnavailable() const override {
+    auto has = [features = llvm::sys::getHostCPUFeatures()](ArrayRef<StringRef> names) {
+      return llvm::all_of(names, [&](StringRef name) { return features.lookup(name); });
+    };
+    if (!has({"avx2", "fma", "bmi", "bmi2", "f16c"}) ||
+        (isa == "x86-64-v4" && !has({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})))
+      return "this machine has no " + isa;
+    return lathe.empty() ? "there is no lathe to compile with" : "";
+  }
+
+  FailureOr<std::unique_ptr<Executable>> load(ModuleOp module) override {
+    SmallString<128> file;
+    int descriptor;
+    if (fs::createTemporaryFile("conformance", "mlir", descriptor, file))
+      return module.emitError("can't make a temporary file");
+    llvm::FileRemover remover(file);
+    {
+      llvm::raw_fd_ostream os(descriptor, /*shouldClose=*/true);
+      module.print(os);
+    }
+    return compile(module, {"--compile-from=simplify", file.str()});
+  }
+  FailureOr<std::unique_ptr<Executable>> loadFile(ModuleOp module, StringRef onnxFile) override {
+    return compile(module, {onnxFile});
+  }
+
+private:
+  FailureOr<std::unique_ptr<Executable>> compile(ModuleOp module, ArrayRef<StringRef> arguments) {
+    SmallString<128> package, log;
+    if (fs::createTemporaryFile("conformance", "lathe", package) || fs::createTemporaryFile("conformance", "txt", log))
+      return module.emitError("can't make a temporary file");
+    llvm::FileRemover removePackage(package), removeLog(log);
+    std::string target = "--target=cpu:" + isa;
+    SmallVector<StringRef> command{lathe, "compile"};
+    command.append(arguments.begin(), arguments.end());
+    command.append({"-o", package, target});
+    std::optional<StringRef> redirects[] = {StringRef(""), StringRef(log), StringRef(log)};
+    std::string message;
+    int status = llvm::sys::ExecuteAndWait(lathe, command, std::nullopt, redirects, 100, 0, &message);
+    if (status != 0) {
+      auto text = llvm::MemoryBuffer::getFile(log);
+      return module.emitError("lathe compile gave ")
+             << status << " " << message << ": " << (text ? (*text)->getBuffer().trim() : StringRef());
+    }
+    std::vector<std::string> names;
+    auto main = module.lookupSymbol<func::FuncOp>("main");
+    for (unsigned i = 0; i < main.getNumArguments(); ++i) {
+      auto name = main.getArgAttrOfType<StringAttr>(i, tfm::kNameAttr);
+      names.push_back(name ? name.str() : "");
+    }
+    auto executable = std::make_unique<CpuExecutable>(module.getContext(), std::move(names));
+    tool::ModelOptions options;
+    options.threads = 2;
+    options.target = isa;
+    std::string error;
+    if (!executable->model.load({package.str().str(), std::nullopt}, options, error) ||
+        !executable->model.createContext(options, error))
+      return module.emitError("can't load the package: ") << error;
+    return std::unique_ptr<Executable>(std::move(executable));
+  }
+
+  std::string isa, lathe;
+};
+} // namespace
+
+std::unique_ptr<Device> conformance::createCpuDevice(StringRef isa) {
+  if (isa != "x86-64-v3" && isa != "x86-64-v4")
+    return nullptr;
+  return std::make_unique<CpuDevice>(isa);
+}
