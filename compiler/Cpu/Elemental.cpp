@@ -212,19 +212,17 @@ Value Emitter::evaluateConstant(ElementsAttr value, ArrayRef<Index> indices) {
   if (value.isSplat() || value.getNumElements() == 1)
     return make<arith::ConstantOp>(toAttr(*value.getValues<Attribute>().begin()));
   // A table in the object's constants.
-  bool boolean = element.isInteger(1);
-  auto type = RankedTensorType::get({value.getNumElements()}, boolean ? i8() : element);
-  SmallVector<Attribute> elements;
-  for (Attribute attr : value.getValues<Attribute>())
-    elements.push_back(boolean ? b.getI8IntegerAttr(cast<IntegerAttr>(attr).getValue().isZero() ? 0 : 1)
-                               : Attribute(toAttr(attr)));
-  std::string name;
-  for (unsigned i = 0;; ++i) {
-    name = "constant." + std::to_string(i);
-    if (!output.lookupSymbol(name))
-      break;
-  }
-  {
+  std::string &name = constants[value.getAsOpaquePointer()];
+  if (name.empty()) {
+    do
+      name = "constant." + std::to_string(nextConstant++);
+    while (output.lookupSymbol(name));
+    bool boolean = element.isInteger(1);
+    auto type = RankedTensorType::get({value.getNumElements()}, boolean ? i8() : element);
+    SmallVector<Attribute> elements;
+    for (Attribute attr : value.getValues<Attribute>())
+      elements.push_back(boolean ? b.getI8IntegerAttr(cast<IntegerAttr>(attr).getValue().isZero() ? 0 : 1)
+                                 : Attribute(toAttr(attr)));
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(output.getBody());
     make<LLVM::GlobalOp>(Type(LLVM::LLVMArrayType::get(type.getElementType(), value.getNumElements())), true,

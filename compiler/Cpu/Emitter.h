@@ -114,6 +114,8 @@ private:
   }
 
   Values operands;
+  std::map<const void *, std::string> constants; // globals by literal; looked up, never walked
+  unsigned nextConstant = 0;
   std::vector<std::pair<Dim, Value>> params;
   Value faultFlag, faultRecord;
   using Key = std::tuple<const void *, const void *, std::vector<std::pair<int, int64_t>>>;
