@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 namespace lathe::tool {
@@ -38,10 +39,10 @@ struct BenchResult {
 uint64_t peakResidentBytes() {
   std::FILE *file = std::fopen("/proc/self/status", "re");
   char line[256];
-  unsigned long long kib = 0;
-  while (file && std::fgets(line, sizeof line, file))
-    if (std::sscanf(line, "VmHWM: %llu kB", &kib) == 1)
-      break;
+  uint64_t kib = 0;
+  while (file && kib == 0 && std::fgets(line, sizeof line, file))
+    if (std::strncmp(line, "VmHWM:", 6) == 0)
+      kib = std::strtoull(line + 6, nullptr, 10);
   if (file)
     std::fclose(file);
   return kib * 1024;
@@ -156,7 +157,7 @@ void print(const BenchResult &result, const ModelOptions &options, bool perLaunc
   Statistics s = summarize(result.milliseconds);
   std::string shapes;
   for (auto &[name, shape] : result.shapes)
-    shapes += (shapes.empty() ? "" : ", ") + name + ":" + shape;
+    shapes.append(shapes.empty() ? "" : ", ").append(name).append(":").append(shape);
   std::vector<std::vector<std::string>> rows = {{"latency", ">ms"}};
   std::pair<const char *, double> figures[] = {{"min", s.min}, {"mean", s.mean}, {"median", s.median}, {"p90", s.p90},
                                                {"p95", s.p95}, {"p99", s.p99},   {"max", s.max}};

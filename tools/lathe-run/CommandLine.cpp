@@ -22,6 +22,7 @@ bool Arguments::parse(const std::vector<Flag> &flags, const std::vector<std::str
     auto flag = std::find_if(flags.begin(), flags.end(), [&](const Flag &f) { return name == f.name; });
     if (flag == flags.end()) {
       std::vector<std::string> known;
+      known.reserve(flags.size());
       for (const Flag &f : flags)
         known.push_back(f.name);
       std::optional<std::string> meant = nearest(name, known);
@@ -45,7 +46,7 @@ bool Arguments::parse(const std::vector<Flag> &flags, const std::vector<std::str
     } else if (i + 1 < words.size()) {
       given.push_back({name, words[++i]});
     } else {
-      error = "flag '" + name + "' needs a value: " + name + "=" + flag->value;
+      error.assign("flag '").append(name).append("' needs a value: ").append(name).append("=").append(flag->value);
       return false;
     }
     while (flag->list && i + 1 < words.size() && words[i + 1][0] != '-' && words[i + 1].find('=') != std::string::npos)

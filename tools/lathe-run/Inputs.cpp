@@ -160,8 +160,12 @@ bool InputOptions::parse(const Arguments &arguments, std::string &error) {
     if (!splitAssignment(text, "--fill", name, rule, error))
       return false;
     std::optional<FillRule> parsed = parseFill(rule, error);
-    if (!parsed || find(fills, name) != fills.end()) {
-      error = "--fill: " + (parsed ? "'" + name + "' is given twice" : error);
+    if (!parsed) {
+      error.insert(0, "--fill: ");
+      return false;
+    }
+    if (find(fills, name) != fills.end()) {
+      error = "--fill: '" + name + "' is given twice";
       return false;
     }
     fills.emplace_back(name, *parsed);
@@ -181,6 +185,7 @@ bool makeInputs(const Model &model, const InputOptions &options, bool mayFill, s
                 std::string &error) {
   const std::vector<Value> &inputs = model.inputs();
   std::vector<std::string> names;
+  names.reserve(options.files.size() + options.shapes.size() + options.fills.size());
   for (auto &[name, path] : options.files)
     names.push_back(name);
   for (const ShapeSpec &spec : options.shapes)

@@ -200,7 +200,7 @@ bool Model::setInputs(std::vector<Tensor> &tensors, std::string &error) {
   for (uint32_t i = 0; i < tensors.size(); ++i) {
     Tensor &tensor = tensors[i];
     if (!convertLossless(tensor, inputList[i].type, error)) {
-      error = "input '" + inputList[i].name + "' " + error;
+      error.insert(0, "input '" + inputList[i].name + "' ");
       return false;
     }
     if (tensor.dims.size() > LATHE_MAX_RANK) {

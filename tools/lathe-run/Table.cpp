@@ -45,8 +45,10 @@ std::string bytesText(unsigned long long bytes) {
   static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
   int unit = 0;
   double value = double(bytes);
-  for (; value >= 1024; value /= 1024)
+  while (value >= 1024) {
+    value /= 1024;
     ++unit;
+  }
   return format(value, std::chars_format::fixed, unit ? 1 : 0) + " " + units[unit];
 }
 

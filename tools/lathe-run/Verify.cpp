@@ -24,6 +24,7 @@ bool readNumbered(const std::string &dir, const std::string &prefix, std::vector
     error = "can't read the test data set '" + dir + "': " + std::strerror(errno);
     return false;
   }
+  auto fileName = [&](int64_t number) { return prefix + std::to_string(number) + ".pb"; };
   std::vector<int64_t> numbers;
   while (const dirent *item = readdir(handle)) {
     std::string name = item->d_name;
@@ -37,12 +38,11 @@ bool readNumbered(const std::string &dir, const std::string &prefix, std::vector
   std::sort(numbers.begin(), numbers.end());
   for (size_t i = 0; i < numbers.size(); ++i) {
     if (numbers[i] != int64_t(i)) {
-      error = "the test data set '" + dir + "' has no " + prefix + std::to_string(i) + ".pb, but " + prefix +
-              std::to_string(numbers[i]) + ".pb";
+      error = "the test data set '" + dir + "' has no " + fileName(int64_t(i)) + ", but " + fileName(numbers[i]);
       return false;
     }
     Tensor tensor;
-    if (!readTensorProto(dir + "/" + prefix + std::to_string(i) + ".pb", tensor, error))
+    if (!readTensorProto(dir + "/" + fileName(numbers[i]), tensor, error))
       return false;
     tensors.push_back(std::move(tensor));
   }
