@@ -78,3 +78,15 @@ FailureOr<OwningOpRef<ModuleOp>> lathe::importOnnx(MLIRContext &context, std::un
 LogicalResult lathe::checkOnnx(MLIRContext &context, StringRef path, const ImportOptions &options) {
   return success(succeeded(import(context, Model::open(path), path, options, /*isCheck=*/true)));
 }
+
+FailureOr<std::vector<OnnxNode>> lathe::listNodes(MLIRContext &context, StringRef path) {
+  auto model = Model::open(path);
+  if (!model) {
+    emitError(FileLineColLoc::get(&context, path, 0, 0)) << llvm::toString(model.takeError());
+    return failure();
+  }
+  std::vector<OnnxNode> nodes;
+  for (const onnx::NodeProto &node : (*model)->getProto().graph().node())
+    nodes.push_back({nodeName(node, nodes.size(), ""), node.op_type()});
+  return nodes;
+}

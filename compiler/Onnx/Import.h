@@ -41,6 +41,12 @@ mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> importOnnx(mlir::MLIRContext 
 /// The same without a module: reads the graph and no weights, reports everything that an import would refuse.
 mlir::LogicalResult checkOnnx(mlir::MLIRContext &context, llvm::StringRef path, const ImportOptions &options);
 
+struct OnnxNode {
+  std::string name, opType;
+};
+/// The nodes of a model's graph, in its order, named as locations name them.
+mlir::FailureOr<std::vector<OnnxNode>> listNodes(mlir::MLIRContext &context, llvm::StringRef path);
+
 /// importOnnx of bytes in memory, for tests and fuzzing. `name` stands for the path: external data is looked for beside
 /// it, and #tfm.file has its last part.
 mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> importOnnx(mlir::MLIRContext &context,

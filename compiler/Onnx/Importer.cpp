@@ -62,13 +62,6 @@ void forEachUse(const onnx::NodeProto &node, llvm::function_ref<void(StringRef)>
   }
 }
 
-std::string nodeName(const onnx::NodeProto &proto, size_t index, StringRef prefix) {
-  std::string name = proto.name();
-  if (name.empty())
-    name = proto.op_type() + "_" + std::to_string(index);
-  return prefix.str() + name;
-}
-
 StringRef canonicalDomain(StringRef domain) { return domain == "ai.onnx" ? "" : domain; }
 
 std::string symbolName(StringRef text) {
@@ -82,6 +75,13 @@ std::string symbolName(StringRef text) {
   return name;
 }
 } // namespace
+
+std::string lathe::onnxfile::nodeName(const onnx::NodeProto &proto, size_t index, StringRef prefix) {
+  std::string name = proto.name();
+  if (name.empty())
+    name = proto.op_type() + "_" + std::to_string(index);
+  return prefix.str() + name;
+}
 
 Importer::Importer(ModuleOp module, Model &model, StringRef path, const ImportOptions &options, Symbols &symbols,
                    bool compareBytes)

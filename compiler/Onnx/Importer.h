@@ -11,6 +11,9 @@
 #include <set>
 
 namespace lathe::onnxfile {
+/// A node's own name, or its op type and place in its graph where it has none.
+std::string nodeName(const onnx::NodeProto &proto, size_t index, llvm::StringRef prefix);
+
 class Importer;
 
 /// An ONNX value: known elements, a weight not used yet, or a tensor; a weight and known elements become a tensor when

@@ -1,4 +1,5 @@
 // lathe compile: an ONNX model, or the IR after a phase, to a package or to the IR after another phase.
+#include "compiler/Driver/Report.h"
 #include "mlir/IR/MLIRContext.h"
 #include "tools/lathe/Commands.h"
 #include "llvm/ADT/StringExtras.h"
@@ -131,6 +132,9 @@ static int compile(const ModelSource &model, const Arguments &arguments) {
   auto summary = writePackageFile(module->get(), options, *output, runner);
   if (failed(summary))
     return kFailed;
+  if (auto report = arguments.value("--report"))
+    if (failed(writeReport(module->get(), *summary, model.path, *report)))
+      return kFailed;
   if (!arguments.has("--quiet"))
     print(*summary, llvm::outs());
   return 0;
