@@ -247,10 +247,14 @@ LogicalResult Importer::addInputs(func::FuncOp main, Scope &scope) {
       llvm::interleaveComma(symbols.getNames(), diagnostic);
       result = failure();
     }
+  std::vector<std::string> described;
   for (auto &given : options.inputShapes)
-    if (llvm::none_of(declared, [&](auto &entry) { return entry.first->name() == given.first; })) {
-      emitError(builder.getUnknownLoc()) << "the model has no input '" << given.first
-                                         << "', for which a shape was given";
+    described.push_back(given.first);
+  for (auto &given : options.inputDims)
+    described.push_back(given.first);
+  for (const std::string &name : described)
+    if (llvm::none_of(declared, [&](auto &entry) { return entry.first->name() == name; })) {
+      emitError(builder.getUnknownLoc()) << "the model has no input '" << name << "', whose dimensions were given";
       result = failure();
     }
   for (auto &[input, dims] : declared) {

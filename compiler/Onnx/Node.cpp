@@ -106,9 +106,12 @@ LogicalResult Node::set(Value value, size_t index) {
     return failure();
   if (!isUsed(index))
     return success();
-  for (const Dim &dim : tfm::getDims(value))
+  for (const Dim &dim : tfm::getDims(value)) {
     if (!dim.isValid())
       return error() << "output " << index << " has a dimension that overflows 64 bits, or is too complex";
+    if (auto constant = dim.getConstant(); constant && *constant < 0)
+      return error() << "expected dimensions of 0 or more, got " << *constant;
+  }
   Operand *operand = importer.lookup(proto.output(index), scope);
   operand->isKnown = true;
   operand->value = value;

@@ -12,6 +12,7 @@ namespace {
 constexpr size_t kMaxTerms = 256;
 constexpr size_t kMaxText = 4096;
 constexpr int kMaxParseDepth = 32;
+constexpr int kMaxNesting = 24; // of atoms in each other: what is made can be parsed again
 
 const char *nameOf(Dim::Kind kind) {
   switch (kind) {
@@ -103,6 +104,13 @@ Dim Dim::fromAtom(Kind kind, StringRef name, ArrayRef<Dim> arguments) {
   atom->text = kind == Kind::Symbol
                    ? name.str()
                    : nameOf(kind) + std::string("(") + arguments[0].text + ", " + arguments[1].text + ")";
+  int depth = 0, deepest = 0;
+  for (char c : atom->text) {
+    depth += c == '(' ? 1 : c == ')' ? -1 : 0;
+    deepest = std::max(deepest, depth);
+  }
+  if (deepest > kMaxNesting)
+    return invalid();
   Term term{1, {}};
   term.atoms.push_back(std::move(atom));
   SmallVector<Term, 2> terms;

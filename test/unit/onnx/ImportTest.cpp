@@ -335,6 +335,29 @@ TEST_F(ImportTest, HugeDimensionsAllocateNothing) {
   EXPECT_HAS(allErrors(), "tensor 'w': expected 17179869184 bytes for 4294967296 elements of float32, got 4");
 }
 
+TEST_F(ImportTest, EndlessShapeArithmeticIsAnError) {
+  Builder b;
+  b.input("x", {"n"}).ints("one", {1}).ints("three", {3});
+  b.node("Shape", {"x"}, {"v0"});
+  for (int i = 0; i < 200; i += 2) {
+    b.node("Add", {"v" + std::to_string(i), "one"}, {"v" + std::to_string(i + 1)});
+    b.node("Div", {"v" + std::to_string(i + 1), "three"}, {"v" + std::to_string(i + 2)});
+  }
+  b.node("ConstantOfShape", {"v200"}, {"y"});
+  b.output("y");
+  EXPECT_EQ(import(b), "");
+  EXPECT_HAS(allErrors(), "node 'y_node' (ConstantOfShape): expected the shape to follow from");
+}
+
+TEST_F(ImportTest, NegativeDimensionsAreErrors) {
+  Builder b;
+  b.input("x", {"1"}).ints("shape", {-3});
+  b.node("Expand", {"x", "shape"}, {"y"});
+  b.output("y");
+  EXPECT_EQ(import(b), "");
+  EXPECT_HAS(allErrors(), "node 'y_node' (Expand): expected dimensions of 0 or more, got -3");
+}
+
 TEST_F(ImportTest, FunctionsAreInlinedWithTheirAttributes) {
   Builder b;
   onnx::FunctionProto &function = *b.model.add_functions();
