@@ -216,9 +216,8 @@ void AttentionEmitter::emitBlock(Value keyBegin, Value keyCount, Value first) {
     Value key = e.add(keyBegin, column);
     Value panel = e.add(e.mul(e.mul(e.div(key, kWidth), depth), kWidth), e.rem(key, kWidth));
     forRowTiles(e, queryCount, [&](Value row, Value count) {
-      GemmTile tile{
-          at(packedQueries, e.mul(row, depth)),         depth,         at(packedKeys, panel), e.index(kWidth), depth,
-          at(scores, e.add(e.mul(row, block), column)), e.index(block)};
+      GemmTile tile{at(packedQueries, e.mul(row, depth)),         depth,         at(packedKeys, panel), depth,
+                    at(scores, e.add(e.mul(row, block), column)), e.index(block)};
       emitGemm(e, count, columns, tile, false);
     });
   });
@@ -257,7 +256,6 @@ void AttentionEmitter::emitBlock(Value keyBegin, Value keyCount, Value first) {
       GemmTile tile{at(scores, e.mul(row, block)),
                     e.index(block),
                     at(packedValues, e.add(panel, e.mul(keyBegin, kWidth))),
-                    e.index(kWidth),
                     keyCount,
                     at(sums, e.add(e.mul(row, widthPadded), column)),
                     widthPadded};

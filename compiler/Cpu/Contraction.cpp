@@ -209,7 +209,6 @@ void ContractionEmitter::emitBlock(MutableArrayRef<Operand> operands, const sche
         tile.a = e.elementPtr(lhs, e.f32(), e.mul(row, depth));
         tile.strideA = depth;
         tile.b = e.elementPtr(panel, e.f32(), e.rem(column, kWidth));
-        tile.strideB = e.index(kWidth);
         tile.depth = depth;
         tile.c = operand.buffer;
         tile.strideC = e.index(kWidth);
@@ -315,7 +314,6 @@ void ContractionEmitter::emitWholeRows() {
             tile.strideA = depth;
             Value panel = e.elementPtr(operand.panels, e.f32(), e.mul(e.mul(e.div(column, kWidth), depth), kWidth));
             tile.b = e.elementPtr(panel, e.f32(), e.rem(column, kWidth));
-            tile.strideB = e.index(kWidth);
             tile.depth = depth;
             tile.c = e.elementPtr(operand.buffer, e.f32(), e.add(e.mul(row, stride), column));
             tile.strideC = stride;

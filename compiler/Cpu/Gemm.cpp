@@ -5,12 +5,16 @@ using namespace mlir;
 using namespace lathe;
 using namespace lathe::cpu;
 
+static constexpr int64_t kPrefetch = 16; // steps of K between asking for a panel's row and reading it
+static constexpr int64_t kStride = schedule::kPanelWidth;
+static constexpr int64_t kLine = 16; // f32 of a cache line
+
 static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool accumulate) {
   std::string name = "gemm." + std::to_string(rows) + "x" + std::to_string(columns) + (accumulate ? ".add" : "");
-  SmallVector<Type> types{e.ptr(), e.i64(), e.ptr(), e.i64(), e.i64(), e.ptr(), e.i64()};
+  SmallVector<Type> types{e.ptr(), e.i64(), e.ptr(), e.i64(), e.ptr(), e.i64()};
   return e.getHelper(name, types, [&](ValueRange arguments) {
-    Value a = arguments[0], strideA = arguments[1], b = arguments[2], strideB = arguments[3], depth = arguments[4],
-          c = arguments[5], strideC = arguments[6];
+    Value a = arguments[0], strideA = arguments[1], b = arguments[2], depth = arguments[3], c = arguments[4],
+          strideC = arguments[5];
     int64_t vectors = columns / e.lanes;
     Values rowsOfA, initial;
     for (int64_t r = 0; r < rows; ++r)
@@ -19,9 +23,13 @@ static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool 
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t v = 0; v < vectors; ++v)
         initial.push_back(accumulate ? e.loadVector(e.f32(), place(r, v)) : e.constant(e.vec(e.f32()), 0));
-    Values sums = e.loop(e.index(0), depth, 1, initial, [&](Value k, ValueRange values) {
+    auto step = [&](Value k, ValueRange values) {
       Values next(values);
-      Value row = e.elementPtr(b, e.f32(), e.mul(k, strideB));
+      Value row = e.elementPtr(b, e.f32(), e.mul(k, kStride));
+      // A panel is read once per tile, at a stride: ask for it before the multiply-adds need it.
+      Value ahead = e.elementPtr(row, e.f32(), e.index(kStride * kPrefetch));
+      for (int64_t at = 0; at < columns; at += kLine)
+        e.make<LLVM::Prefetch>(e.elementPtr(ahead, e.f32(), e.index(at)), 0u, 3u, 1u);
       Values columnsOfB;
       for (int64_t v = 0; v < vectors; ++v)
         columnsOfB.push_back(e.loadVector(e.f32(), e.elementPtr(row, e.f32(), e.index(v * e.lanes))));
@@ -31,7 +39,9 @@ static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool 
           next[r * vectors + v] = e.fma(x, columnsOfB[v], next[r * vectors + v]);
       }
       return next;
-    });
+    };
+    // One step per iteration: unrolled, LLVM moves loads up until accumulators spill.
+    Values sums = e.loop(e.index(0), depth, 1, initial, step);
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t v = 0; v < vectors; ++v)
         e.storeVector(sums[r * vectors + v], place(r, v));
@@ -39,7 +49,7 @@ static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool 
 }
 
 void cpu::emitGemm(Emitter &e, Value rows, int64_t columns, const GemmTile &tile, bool accumulate) {
-  Values arguments{tile.a, tile.strideA, tile.b, tile.strideB, tile.depth, tile.c, tile.strideC};
+  Values arguments{tile.a, tile.strideA, tile.b, tile.depth, tile.c, tile.strideC};
   auto call = [&](int64_t count) { e.make<LLVM::CallOp>(getTile(e, count, columns, accumulate), arguments); };
   // What fits in registers: columns in halves where a full tile of them doesn't.
   int64_t limit = e.sizes.rows * e.sizes.columns / columns;

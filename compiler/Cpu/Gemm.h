@@ -7,7 +7,7 @@ namespace lathe::cpu {
 /// Operands of a tile: C[r, n] (+)= sum over k of A[r, k] * B[k, n], in the order of k, by fused multiply-add. Strides
 /// in elements of f32; A and C row by row, B `columns` consecutive elements at each k.
 struct GemmTile {
-  Value a, strideA, b, strideB, depth, c, strideC;
+  Value a, strideA, b, depth, c, strideC;
 };
 
 /// Calls the tile of that many rows, at most sizes.rows, and columns, a constant multiple of the lanes up to the panel
