@@ -23,5 +23,5 @@ const Command tool::checkCommand = {"check",
                                     "lists everything in an ONNX model that can't be compiled",
                                     "Reads the graph and no weights.",
                                     0,
-                                    kImportFlags,
+                                    importFlags(),
                                     check};

@@ -8,7 +8,8 @@ namespace lathe::tool {
 extern const Command compileCommand, checkCommand, explainCommand;
 
 /// The flags that say how to read a model, which all three commands take, and their values. False with a message.
-extern const std::vector<Flag> kImportFlags;
+/// A function, because the commands, which are made of it, are initialized at no known time.
+const std::vector<Flag> &importFlags();
 bool readImportFlags(const Arguments &arguments, ImportOptions &options, std::string &error);
 
 } // namespace lathe::tool

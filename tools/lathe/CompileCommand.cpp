@@ -30,7 +30,7 @@ static const std::vector<Flag> kFlags = [] {
       {"--threads", "N", "threads of the compiler; 0, the default: all cores. The result is the same"},
       {"--quiet", nullptr, "no summary"},
   };
-  flags.insert(flags.end(), kImportFlags.begin(), kImportFlags.end());
+  flags.insert(flags.end(), importFlags().begin(), importFlags().end());
   return flags;
 }();
 

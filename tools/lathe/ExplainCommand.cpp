@@ -8,7 +8,7 @@ using namespace lathe::tool;
 
 static const std::vector<Flag> kFlags = [] {
   std::vector<Flag> flags = {{"--node", "TEXT", "only nodes whose name contains this"}};
-  flags.insert(flags.end(), kImportFlags.begin(), kImportFlags.end());
+  flags.insert(flags.end(), importFlags().begin(), importFlags().end());
   return flags;
 }();
 

@@ -8,15 +8,18 @@ using namespace lathe;
 using namespace lathe::tool;
 using llvm::StringRef;
 
-const std::vector<Flag> tool::kImportFlags = {
-    {"--dim", "NAME=RANGE", "fixes or bounds a symbol: batch=4, batch=1:32", true},
-    {"--min-shapes", "INPUT:1x16,...", "the least dimensions of inputs"},
-    {"--max-shapes", "INPUT:8x512,...", "the greatest dimensions of inputs; --shapes of both"},
-    {"--shapes", "INPUT:1x128,...", "fixes the dimensions of inputs"},
-    {"--dim-names", "INPUT=A,B", "names an input's dimensions: input_ids=batch,sequence", true},
-    {"--external-data", "DIR", "where the model's external data is, instead of its own folder"},
-    {"--weights", "random:SEED", "makes up the weights whose file is missing"},
-};
+const std::vector<Flag> &tool::importFlags() {
+  static const std::vector<Flag> flags = {
+      {"--dim", "NAME=RANGE", "fixes or bounds a symbol: batch=4, batch=1:32", true},
+      {"--min-shapes", "INPUT:1x16,...", "the least dimensions of inputs"},
+      {"--max-shapes", "INPUT:8x512,...", "the greatest dimensions of inputs; --shapes of both"},
+      {"--shapes", "INPUT:1x128,...", "fixes the dimensions of inputs"},
+      {"--dim-names", "INPUT=A,B", "names an input's dimensions: input_ids=batch,sequence", true},
+      {"--external-data", "DIR", "where the model's external data is, instead of its own folder"},
+      {"--weights", "random:SEED", "makes up the weights whose file is missing"},
+  };
+  return flags;
+}
 
 /// `4` or `1:32`.
 static bool parseRange(StringRef text, Dim::Range &range) {
