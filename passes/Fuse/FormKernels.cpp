@@ -34,32 +34,53 @@ void hoistConstants(func::FuncOp function) {
   }
 }
 
-/// reshape(f(x, scalars)) is f(reshape(x), scalars): so a reshape reaches the memory that it renames.
+/// The operand through which a reshape of the op's result can be reshaped instead, and the dimensions that it then has:
+/// f(x, scalars), and a linear's rows.
+std::pair<OpOperand *, SmallVector<Dim>> getReshapedOperand(Operation *op, ArrayRef<Dim> dims) {
+  if (auto linear = dyn_cast<tfm::LinearOp>(op)) {
+    if (dims.empty() || dims.back() != tfm::getDims(linear.getResult()).back())
+      return {};
+    SmallVector<Dim> rows(dims);
+    rows.back() = tfm::getDims(linear.getInput()).back();
+    return {&linear.getInputMutable(), rows};
+  }
+  if (!isa<tfm::ElementwiseOpInterface>(op))
+    return {};
+  OpOperand *whole = nullptr;
+  for (OpOperand &operand : op->getOpOperands()) {
+    if (cast<RankedTensorType>(operand.get().getType()).getRank() == 0)
+      continue;
+    if (whole || tfm::getDims(operand.get()) != tfm::getDims(op->getResult(0)))
+      return {};
+    whole = &operand;
+  }
+  return {whole, SmallVector<Dim>(dims)};
+}
+
+/// Reshapes go up until they rename memory, so that none lies between a linear and what follows it.
 void hoistReshapes(func::FuncOp function) {
   SmallVector<tfm::ReshapeOp> reshapes(function.getOps<tfm::ReshapeOp>());
   for (tfm::ReshapeOp reshape : reshapes) {
     while (Operation *op = reshape.getInput().getDefiningOp()) {
-      if (!isa<tfm::ElementwiseOpInterface>(op) || !op->hasOneUse())
+      if (!op->hasOneUse())
         break;
-      OpOperand *whole = nullptr;
-      bool scalars = true;
-      for (OpOperand &operand : op->getOpOperands()) {
-        if (cast<RankedTensorType>(operand.get().getType()).getRank() == 0)
-          continue;
-        scalars &= !whole && tfm::getDims(operand.get()) == tfm::getDims(op->getResult(0));
-        whole = &operand;
-      }
-      if (!scalars || !whole)
+      auto [operand, dims] = getReshapedOperand(op, tfm::getDims(reshape.getResult()));
+      if (!operand)
         break;
+      Value input = operand->get();
+      while (auto earlier = input.getDefiningOp<tfm::ReshapeOp>())
+        input = earlier.getInput();
       OpBuilder builder(op);
-      SmallVector<Dim> dims = tfm::getDims(reshape.getResult());
-      auto inner = tfm::ReshapeOp::create(builder, reshape.getLoc(),
-                                          tfm::getTensorType(dims, tfm::getElementType(whole->get())), whole->get());
-      whole->set(inner.getResult());
       op->getResult(0).setType(reshape.getType());
       reshape.replaceAllUsesWith(op->getResult(0));
       reshape.erase();
-      reshape = inner;
+      if (tfm::getDims(input) == dims) {
+        operand->set(input);
+        break;
+      }
+      reshape =
+          tfm::ReshapeOp::create(builder, op->getLoc(), tfm::getTensorType(dims, tfm::getElementType(input)), input);
+      operand->set(reshape.getResult());
     }
   }
 }

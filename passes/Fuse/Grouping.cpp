@@ -133,7 +133,7 @@ private:
     llvm::DenseMap<Operation *, unsigned> chain;
     for (Operation *op : ops) {
       unsigned length = 0;
-      bool isFree = isSource(op);
+      bool isFree = isSource(op) || isReshapeOfFree(op);
       if (!isFree && isa<tfm::ElementwiseOpInterface>(op) && !isExpensive(op)) {
         length = 1;
         Dim elements = Dim::product(tfm::getDims(op->getResult(0)));
@@ -146,11 +146,25 @@ private:
         }
         isFree = reads && !grows && length <= kMaxRecomputed;
       }
-      if (isFree && llvm::all_of(op->getUses(), takesPrologue)) {
+      if (isFree) {
         free.insert(op);
         chain[op] = length;
       }
     }
+    for (Operation *op : llvm::reverse(ops))
+      if (!llvm::all_of(op->getUses(), [&](OpOperand &use) {
+            return takesPrologue(use) || (free.contains(use.getOwner()) && isa<tfm::ReshapeOp>(use.getOwner()));
+          }))
+        free.erase(op);
+    for (Operation *op : ops) // a reshape of what is in memory after all stays one
+      if (isa<tfm::ReshapeOp>(op) && !isReshapeOfFree(op))
+        free.erase(op);
+  }
+
+  bool isReshapeOfFree(Operation *op) const {
+    auto reshape = dyn_cast<tfm::ReshapeOp>(op);
+    Operation *source = reshape ? reshape.getInput().getDefiningOp() : nullptr;
+    return source && free.contains(source) && !isa<tfm::ExpandOp>(source);
   }
 
   /// The ops in groups, or to be, that read a value: directly or through free ops.
@@ -237,14 +251,16 @@ private:
 
   /// The linear that a value is made from by ops on its elements, whose result nothing else reads.
   Operation *findLinear(Value value) {
-    for (int step = 0; step < 8; ++step) {
+    for (int step = 0; step < 12; ++step) {
       Operation *op = value.getDefiningOp();
       if (!op || !value.hasOneUse())
         return nullptr;
       if (isa<tfm::LinearOp>(op))
         return op;
-      if (isa<tfm::RotaryOp, tfm::ReshapeOp, tfm::L2NormalizeOp, tfm::RmsNormOp, tfm::LayerNormOp>(op) ||
-          (isa<tfm::ElementwiseOpInterface>(op) && op->getNumOperands() == 1)) {
+      if (isa<tfm::RotaryOp, tfm::ReshapeOp, tfm::TransposeOp, tfm::L2NormalizeOp, tfm::RmsNormOp, tfm::LayerNormOp>(
+              op) ||
+          (isa<tfm::ElementwiseOpInterface>(op) &&
+           llvm::all_of(op->getOperands().drop_front(), [](Value other) { return tfm::getDims(other).empty(); }))) {
         value = op->getOperand(0);
         continue;
       }

@@ -203,3 +203,26 @@ module attributes {tfm.symbols = {s = array<i64: 1, 64>}} {
     return %y : !x
   }
 }
+
+// -----
+// Reshapes between a linear and what follows it go up to memory: flattened rows cost nothing and part nothing.
+!x = tensor<?x?x8xf32, #tfm.dims<b, s, 8>>
+!rows = tensor<?x8xf32, #tfm.dims<b*s, 8>>
+// CHECK-LABEL: module
+module attributes {tfm.symbols = {b = array<i64: 1, 8>, s = array<i64: 1, 64>}} {
+  tfm.weight @w : tensor<8x8xf32> = dense<1.0> : tensor<8x8xf32>
+  // CHECK-LABEL: func.func @main
+  // CHECK-NOT: tfm.reshape
+  // CHECK: kernel.launch @relu_0
+  // CHECK-NEXT: kernel.launch @linear_add_0
+  // CHECK-NEXT: return
+  func.func @main(%x: !x) -> !x {
+    %w = tfm.get @w : tensor<8x8xf32>
+    %a = tfm.relu %x : (!x) -> !x
+    %flat = tfm.reshape %a : (!x) -> !rows
+    %y = tfm.linear %flat, %w : (!rows, tensor<8x8xf32>) -> !rows
+    %back = tfm.reshape %y : (!rows) -> !x
+    %sum = tfm.add %back, %x : (!x, !x) -> !x
+    return %sum : !x
+  }
+}
