@@ -18,7 +18,7 @@ packages:
 
 build: packages
 	@[ -f build/build.ninja ] || cmake --preset release
-	@cmake --build build -j $(jobs)
+	@cmake --build build -j $(jobs) --target lathe-tools
 
 # The models and data of ../shared, where that is there; $LATHE_MODELS names another folder.
 models: packages
