@@ -5,7 +5,6 @@
 #include "tools/lathe-run/AppendedPackage.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/MathExtras.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/SHA256.h"
@@ -20,41 +19,6 @@ static std::optional<std::string> hashFile(StringRef path) {
     return std::nullopt;
   StringRef bytes = (*buffer)->getBuffer();
   return llvm::toHex(llvm::SHA256::hash(llvm::arrayRefFromStringRef(bytes)), /*LowerCase=*/true);
-}
-
-/// The runner, zeros up to the alignment, the package, the trailer: what AppendedPackage.h describes.
-static LogicalResult appendToRunner(Location loc, StringRef runner, StringRef package, StringRef output) {
-  auto fail = [&](const Twine &what, std::error_code code) {
-    return emitError(loc, "can't " + what + ": " + code.message());
-  };
-  auto program = llvm::MemoryBuffer::getFile(runner, false, false), body = llvm::MemoryBuffer::getFile(package, false, false);
-  if (!program || !body)
-    return fail("read '" + (program ? package : runner) + "'", (program ? body : program).getError());
-  uint64_t begin = llvm::alignTo((*program)->getBufferSize(), tool::kPackageAlignment);
-  SmallString<256> temporary;
-  int fd;
-  if (auto code = llvm::sys::fs::createUniqueFile(output + ".%%%%%%", fd, temporary))
-    return fail("write beside '" + output + "'", code);
-  llvm::raw_fd_ostream os(fd, /*shouldClose=*/true);
-  os << (*program)->getBuffer();
-  os.write_zeros(begin - (*program)->getBufferSize());
-  os << (*body)->getBuffer();
-  os.write(tool::kTrailerMagic, sizeof(tool::kTrailerMagic));
-  char offset[8];
-  llvm::support::endian::write64le(offset, begin);
-  os.write(offset, sizeof(offset));
-  os.close();
-  std::error_code code = os.error();
-  os.clear_error();
-  if (!code)
-    code = llvm::sys::fs::setPermissions(temporary, static_cast<llvm::sys::fs::perms>(0755));
-  if (!code)
-    code = llvm::sys::fs::rename(temporary, output);
-  if (code) {
-    llvm::sys::fs::remove(temporary);
-    return fail("write '" + output + "'", code);
-  }
-  return success();
 }
 
 FailureOr<package::Summary> lathe::writePackageFile(ModuleOp module, const CompileOptions &options, StringRef output,
@@ -82,10 +46,11 @@ FailureOr<package::Summary> lathe::writePackageFile(ModuleOp module, const Compi
   if (runner.empty())
     return package::writePackage(module, code, write, output);
 
-  std::string temporary = (output + ".package").str();
-  FailureOr<package::Summary> summary = package::writePackage(module, code, write, temporary);
-  if (succeeded(summary) && failed(appendToRunner(module.getLoc(), runner, temporary, output)))
-    summary = failure();
-  llvm::sys::fs::remove(temporary);
+  FailureOr<package::Summary> summary = package::writePackage(module, code, write, output);
+  std::string error;
+  if (succeeded(summary) && !tool::appendPackage(runner.str(), output.str(), output.str(), error)) {
+    llvm::sys::fs::remove(output);
+    return module.emitError(error);
+  }
   return summary;
 }
