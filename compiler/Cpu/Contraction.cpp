@@ -224,7 +224,7 @@ void ContractionEmitter::emitEpilogue(ArrayRef<Operand> operands, const schedule
                                       Value rowBegin, Value rowCount, Value columnBegin, Value columnCount) {
   auto n = e.getConstant(operands[0].n);
   bool whole = n && *n % e.sizes.columns == 0;
-  e.loop(e.index(0), rowCount, 1, [&](Value i) {
+  auto emitRow = [&](Value i) {
     auto emitVector = [&](Value position) {
       for (const Operand &operand : operands)
         e.override(operand.c.op->getResult(0), [=](ArrayRef<Index> indices) {
@@ -243,7 +243,22 @@ void ContractionEmitter::emitEpilogue(ArrayRef<Operand> operands, const schedule
     } else {
       e.forLanes(columnCount, emitVector);
     }
-  });
+  };
+  // Tiles have one of two sizes, mostly. Those run straight through: a loop of so few rows would mispredict its end.
+  int64_t rows = e.sizes.rows, unrolled = group.anchors.size() * group.results.size() == 1 ? 2 : 0;
+  if (rows > 8 || !whole)
+    unrolled = 0;
+  std::function<void(int64_t)> choose = [&](int64_t skipped) {
+    if (skipped == unrolled)
+      return e.loop(e.index(0), rowCount, 1, emitRow);
+    Value full = e.equal(rowCount, e.index(rows - skipped));
+    e.ifThen(full, [&] {
+      for (int64_t i = 0; i < rows - skipped; ++i)
+        emitRow(e.index(i));
+    });
+    e.ifThen(e.logicalNot(full), [&] { choose(skipped + 1); });
+  };
+  choose(0);
   for (const Operand &operand : operands)
     e.overrides.erase(operand.c.op->getResult(0).getAsOpaquePointer());
 }
