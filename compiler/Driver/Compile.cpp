@@ -62,7 +62,9 @@ FailureOr<OwningOpRef<ModuleOp>> lathe::compileToModule(MLIRContext &context, co
   if (runs(Phase::Simplify))
     buildSimplifyPipeline(passes, {options.requireFused});
   if (runs(Phase::Fuse)) {
-    passes.addPass(createFormKernelsPass());
+    FormKernelsPassOptions fuse;
+    fuse.fuse = options.optimization > 0;
+    passes.addPass(createFormKernelsPass(fuse));
     passes.addPass(createCSEPass());
   }
   if (runs(Phase::Schedule)) {
