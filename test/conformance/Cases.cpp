@@ -76,7 +76,8 @@ void CaseBuilder::require(StringRef left, StringRef right, StringRef message) {
                          tfm::DimsAttr::get(context, parseDims(right)), message);
 }
 
-OwningOpRef<ModuleOp> conformance::buildModule(MLIRContext &context, const Build &build, std::vector<Fill> &fills) {
+OwningOpRef<ModuleOp> conformance::buildModule(MLIRContext &context, const Case &one, bool equivalent,
+                                               std::vector<Fill> &fills) {
   OpBuilder builder(&context);
   Location loc = builder.getUnknownLoc();
   OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
@@ -84,7 +85,7 @@ OwningOpRef<ModuleOp> conformance::buildModule(MLIRContext &context, const Build
   auto main = func::FuncOp::create(builder, loc, "main", builder.getFunctionType({}, {}));
   builder.setInsertionPointToStart(main.addEntryBlock());
   CaseBuilder caseBuilder(builder, main);
-  SmallVector<Value> results = build(caseBuilder);
+  SmallVector<Value> results = (equivalent ? one.equivalent : one.build)(caseBuilder);
   func::ReturnOp::create(builder, loc, results);
   main.setFunctionType(builder.getFunctionType(main.getArgumentTypes(), ValueRange(results).getTypes()));
   for (size_t i = 0; i < results.size(); ++i)
@@ -94,8 +95,10 @@ OwningOpRef<ModuleOp> conformance::buildModule(MLIRContext &context, const Build
     for (const Dim &dim : tfm::getDims(type))
       dim.walkSymbols([&](StringRef name) { symbols.insert(name.str()); });
   SmallVector<NamedAttribute> ranges;
-  for (const std::string &name : symbols)
-    ranges.push_back({builder.getStringAttr(name), builder.getDenseI64ArrayAttr({0, 1024})});
+  for (const std::string &name : symbols) {
+    bool empty = llvm::any_of(one.bindings, [&](const Binding &binding) { return binding.at(name) == 0; });
+    ranges.push_back({builder.getStringAttr(name), builder.getDenseI64ArrayAttr({empty ? 0 : 1, 1024})});
+  }
   (*module)->setAttr(tfm::kSymbolsAttr, builder.getDictionaryAttr(ranges));
   if (failed(verify(*module)))
     llvm::report_fatal_error("a case of the conformance suite is invalid");

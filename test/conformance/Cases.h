@@ -60,6 +60,8 @@ struct Case {
   Build equivalent = nullptr;
   /// Part of the diagnostic that the inputs must cause; then there are no results.
   std::string fault = {};
+  /// Bound of the terms' magnitude.
+  double magnitude = 1;
 };
 
 std::vector<Case> getElementwiseCases();
@@ -68,7 +70,9 @@ std::vector<Case> getTransformerCases();
 /// All, in an order that doesn't change.
 std::vector<Case> getCases();
 
-/// The module of a case, with a range for each symbol; `fills` is by input. Asserts that it verifies.
-mlir::OwningOpRef<mlir::ModuleOp> buildModule(mlir::MLIRContext &context, const Build &build, std::vector<Fill> &fills);
+/// The module of a case, or of its equivalent; `fills` is by input. A symbol's range starts at 0 if a binding has it
+/// so, else at 1. Asserts that the module verifies.
+mlir::OwningOpRef<mlir::ModuleOp> buildModule(mlir::MLIRContext &context, const Case &one, bool equivalent,
+                                              std::vector<Fill> &fills);
 
 } // namespace lathe::conformance

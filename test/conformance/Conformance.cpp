@@ -1,10 +1,11 @@
 // lathe-test-conformance: runs the suite's cases on one device. The reference is compared with each case's equivalent
 // in other ops; every other device with the reference.
 //
-// Tolerances: an element that sums K terms of magnitude about one, in arithmetic of unit roundoff u, is off by at most
-// u * (8 + K^1.5 / 4): Higham and Mary's probabilistic bound sqrt(K) * u * sum|a||b| ("A new approach to probabilistic
-// rounding error analysis", 2019), with sum|a||b| = K/4 for uniform factors, plus eight units for a function's own
-// error; relative to the result, eight units. Cases with K = 0 must be equal to the bit (NaN is NaN).
+// Tolerances: an element that sums K terms of magnitude M (one, unless the case says more), in arithmetic of unit
+// roundoff u, is off by at most M * u * (8 + K^1.5 / 4): Higham and Mary's probabilistic bound sqrt(K) * u * sum|a||b|
+// ("A new approach to probabilistic rounding error analysis", 2019), with sum|a||b| = K/4 for uniform factors, plus
+// eight units for a function's own error; relative to the result, eight units. Cases with K = 0 must be equal to the
+// bit (NaN is NaN).
 #include "compiler/Reference/Numbers.h"
 #include "dialects/Kernel/Kernel.h"
 #include "test/conformance/Cases.h"
@@ -99,7 +100,7 @@ double unitRoundoff(Type type) {
 }
 
 /// Empty if the results agree.
-std::string compareResults(ArrayRef<Tensor> got, ArrayRef<Tensor> expected, int64_t terms) {
+std::string compareResults(ArrayRef<Tensor> got, ArrayRef<Tensor> expected, int64_t terms, double magnitude) {
   std::string text;
   llvm::raw_string_ostream os(text);
   for (auto [index, one, other] : llvm::enumerate(got, expected)) {
@@ -108,7 +109,7 @@ std::string compareResults(ArrayRef<Tensor> got, ArrayRef<Tensor> expected, int6
     tool::Tolerance tolerance{0, 0};
     if (terms > 0 && isa<FloatType>(one.getElementType())) {
       double u = unitRoundoff(one.getElementType());
-      tolerance = {8 * u, u * (8 + std::pow(static_cast<double>(terms), 1.5) / 4)};
+      tolerance = {8 * u, u * (8 + std::pow(static_cast<double>(terms), 1.5) / 4) * magnitude};
     }
     tool::Difference difference = tool::compare(fromReference(one), fromReference(other), tolerance);
     if (!difference.matches()) {
@@ -145,9 +146,9 @@ struct Context {
 std::string runCase(const Case &one, Device &device) {
   Context c;
   std::vector<Fill> fills;
-  OwningOpRef<ModuleOp> module = buildModule(c.context, one.build, fills);
+  OwningOpRef<ModuleOp> module = buildModule(c.context, one, false, fills);
   OwningOpRef<ModuleOp> expectedModule = device.getName() == "reference" && one.equivalent
-                                             ? buildModule(c.context, one.equivalent, fills)
+                                             ? buildModule(c.context, one, true, fills)
                                              : OwningOpRef<ModuleOp>(module->clone());
   auto expectedMain = expectedModule->lookupSymbol<func::FuncOp>("main");
   auto executable = device.load(*module);
@@ -168,7 +169,7 @@ std::string runCase(const Case &one, Device &device) {
     auto expected = reference::run(expectedMain, inputs);
     if (failed(expected))
       return "FAIL reference, " + describe(binding) + ": " + c.diagnostics;
-    std::string difference = compareResults(*got, *expected, one.terms);
+    std::string difference = compareResults(*got, *expected, one.terms, one.magnitude);
     if (!difference.empty())
       return "FAIL " + describe(binding) + ": " + difference;
   }
@@ -183,7 +184,7 @@ std::string findMissing(ArrayRef<Case> cases) {
     missing.insert(name.getStringRef().str());
   for (const Case &one : cases) {
     std::vector<Fill> fills;
-    OwningOpRef<ModuleOp> module = buildModule(c.context, one.build, fills);
+    OwningOpRef<ModuleOp> module = buildModule(c.context, one, false, fills);
     module->walk([&](Operation *op) { missing.erase(op->getName().getStringRef().str()); });
   }
   std::string text;
@@ -212,7 +213,7 @@ int main(int argc, char **argv) {
     for (const Case &one : cases) {
       Context c;
       std::vector<Fill> fills;
-      OwningOpRef<ModuleOp> module = buildModule(c.context, one.build, fills);
+      OwningOpRef<ModuleOp> module = buildModule(c.context, one, false, fills);
       llvm::outs() << "// " << one.name << "\n" << *module << "\n\n";
     }
     return 0;
