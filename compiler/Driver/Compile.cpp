@@ -64,8 +64,8 @@ FailureOr<OwningOpRef<ModuleOp>> lathe::compileToModule(MLIRContext &context, co
   if (runs(Phase::Fuse)) {
     FormKernelsPassOptions fuse;
     fuse.fuse = options.optimization > 0;
+    passes.addPass(createCSEPass()); // before, as afterwards it would join the copies that equal outputs are made by
     passes.addPass(createFormKernelsPass(fuse));
-    passes.addPass(createCSEPass());
   }
   if (runs(Phase::Schedule)) {
     ScheduleKernelsPassOptions schedule;
