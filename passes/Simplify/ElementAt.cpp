@@ -1,5 +1,7 @@
 // One element of a tensor, as an expression of its index.
 #include "passes/Simplify/ElementAt.h"
+#include "compiler/Reference/Reference.h"
+#include "dialects/Tfm/Weights.h"
 #include "passes/Simplify/Match.h"
 #include <cmath>
 
@@ -10,6 +12,7 @@ using namespace lathe::simplify;
 using Kind = Element::Kind;
 
 static constexpr unsigned kMaxSteps = 4096, kMaxDepth = 256;
+static constexpr int64_t kMaxTable = 1 << 24; // elements, 4096 squared
 
 static ElementRef make(Element element) { return std::make_shared<const Element>(std::move(element)); }
 static ElementRef makeBool(bool truth) {
@@ -396,7 +399,7 @@ ElementRef ElementReader::readConstant(DenseElementsAttr elements, ArrayRef<Dim>
     return isa<IntegerType>(type) ? makeInteger(Dim(static_cast<int64_t>(value))) : makeReal(value);
   };
   ArrayRef<int64_t> shape = elements.getType().getShape();
-  if (llvm::is_contained(shape, 0) || elements.getNumElements() > (1 << 24))
+  if (llvm::is_contained(shape, 0) || elements.getNumElements() > kMaxTable)
     return nullptr;
   SmallVector<uint64_t> position(shape.size(), 0);
   if (elements.isSplat())
@@ -445,6 +448,21 @@ ElementRef ElementReader::readConstant(DenseElementsAttr elements, ArrayRef<Dim>
   return choose(below, number(lower), number(upper));
 }
 
+/// A table that is too large for a literal: GPT-2's causal mask.
+ElementRef ElementReader::readWeight(GetOp get, ArrayRef<Dim> indices) {
+  auto weight = module.lookupSymbol<WeightOp>(get.getWeight());
+  RankedTensorType type = weight ? weight.getTensorType() : RankedTensorType();
+  if (!type || type.getNumElements() > kMaxTable || !type.getElementType().isIntOrFloat())
+    return nullptr;
+  auto bytes = weight.getContext()->getLoadedDialect<TfmDialect>()->getWeights().getBytes(weight);
+  if (!bytes) {
+    llvm::consumeError(bytes.takeError());
+    return nullptr;
+  }
+  auto table = reference::Tensor::view(type.getElementType(), type.getShape(), *bytes);
+  return readConstant(table.toLiteral(), indices);
+}
+
 ElementRef ElementReader::read(Value value, ArrayRef<Dim> indices) {
   Operation *op = value.getDefiningOp();
   ElementRef result;
@@ -466,6 +484,8 @@ ElementRef ElementReader::readOp(Operation *op, ArrayRef<Dim> indices) {
     auto elements = dyn_cast<DenseElementsAttr>(constant.getValue());
     return elements ? readConstant(elements, indices) : nullptr;
   }
+  if (auto get = dyn_cast<GetOp>(op))
+    return readWeight(get, indices);
   if (auto extent = dyn_cast<ExtentOp>(op)) {
     auto index = indices.empty() ? std::optional<int64_t>(0) : indices[0].getConstant();
     SmallVector<Dim> dims = extent.getExtents().getDims();

@@ -63,6 +63,7 @@ public:
 private:
   ElementRef readOp(mlir::Operation *op, llvm::ArrayRef<Dim> indices);
   ElementRef readConstant(mlir::DenseElementsAttr elements, llvm::ArrayRef<Dim> indices);
+  ElementRef readWeight(tfm::GetOp get, llvm::ArrayRef<Dim> indices);
   ElementRef readElementwise(mlir::Operation *op, llvm::ArrayRef<Dim> indices);
   ElementRef compare(tfm::Predicate predicate, ElementRef a, ElementRef b);
   ElementRef arithmetic(mlir::Operation *op, ElementRef a, ElementRef b);

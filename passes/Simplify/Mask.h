@@ -25,6 +25,9 @@ struct AttentionMask {
   std::optional<Dim> offset; // absent: keys - queries
   std::optional<int64_t> window;
   tfm::MaskedRow maskedRow = tfm::MaskedRow::nan;
+
+  /// Whether there is no set.
+  bool isDense() const { return !padding && !causal && !window; }
 };
 
 /// The mask that all terms (outermost first) make together. `guarded`: rows that are NaN were made 0. `scores` are the

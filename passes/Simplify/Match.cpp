@@ -98,11 +98,19 @@ Value simplify::createReshape(OpBuilder &builder, Location loc, Value value, Arr
 }
 
 Value simplify::createTranspose(OpBuilder &builder, Location loc, Value value, ArrayRef<int64_t> permutation) {
+  SmallVector<int64_t> order(permutation);
+  while (auto inner = value.getDefiningOp<TransposeOp>()) {
+    for (int64_t &axis : order)
+      axis = inner.getPermutation()[axis];
+    value = inner.getInput();
+  }
+  if (llvm::is_sorted(order))
+    return value;
   SmallVector<Dim> from = tfm::getDims(value), to;
-  for (int64_t axis : permutation)
+  for (int64_t axis : order)
     to.push_back(from[axis]);
   return TransposeOp::create(builder, loc, tfm::getTensorType(to, tfm::getElementType(value)), value,
-                             builder.getDenseI64ArrayAttr(permutation));
+                             builder.getDenseI64ArrayAttr(order));
 }
 
 Value simplify::createExpand(OpBuilder &builder, Location loc, Value value, ArrayRef<Dim> dims) {

@@ -30,6 +30,7 @@ mlir::Location fuseLocations(mlir::OpBuilder &builder, llvm::ArrayRef<mlir::Oper
 
 /// The same elements under other dimensions; `value` itself where they are the same.
 mlir::Value createReshape(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value value, llvm::ArrayRef<Dim> dims);
+/// Transposes that value comes from are taken into account, down to none.
 mlir::Value createTranspose(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value value,
                             llvm::ArrayRef<int64_t> permutation);
 mlir::Value createExpand(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value value, llvm::ArrayRef<Dim> dims);
@@ -51,7 +52,7 @@ struct ReshapeRun {
 };
 std::optional<llvm::SmallVector<ReshapeRun>> alignReshape(llvm::ArrayRef<Dim> from, llvm::ArrayRef<Dim> to);
 
-/// A weight's value, seen through nothing.
+/// The tfm.get or tfm.constant that defines a value, or null.
 mlir::Operation *getWeightOrConstant(mlir::Value value);
 
 } // namespace lathe::simplify

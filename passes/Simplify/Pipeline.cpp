@@ -14,6 +14,7 @@ void lathe::buildSimplifyPipeline(OpPassManager &manager, const SimplifyOptions 
   manager.addPass(createRecoverNormsPass());
   manager.addPass(createRecoverActivationsPass());
   manager.addPass(createRecoverEmbeddingPass());
+  manager.addPass(createTieWeightsPass());
   manager.addPass(createRecoverRotaryPass());
   manager.addPass(createRecoverAttentionPass());
   manager.addPass(createRecoverPoolingPass());

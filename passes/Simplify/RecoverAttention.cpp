@@ -275,10 +275,35 @@ struct HoistScale : OpRewritePattern<AttentionOp> {
   }
 };
 
+/// The bias of an attention that came as one, read back to a set.
+struct BiasToSet : OpRewritePattern<AttentionOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(AttentionOp op, PatternRewriter &rewriter) const override {
+    if (!op.getBias() || op.getPadding() || op.getCausal() || op.getWindow() || op.getMaskedRow() != MaskedRow::nan)
+      return failure();
+    SmallVector<Dim> q = tfm::getDims(op.getQuery()), k = tfm::getDims(op.getKey());
+    auto mask = recoverMask(rewriter, op.getLoc(), MaskTerm::added(op.getBias(), 1), /*guarded=*/false,
+                            {q[0], Dim(op.getHeads()), q[1], k[1]});
+    if (!mask || mask->bias == op.getBias() || mask->isDense())
+      return failure();
+    rewriter.modifyOpInPlace(op, [&] {
+      op.getBiasMutable().assign(mask->bias ? ValueRange(mask->bias) : ValueRange());
+      op.getPaddingMutable().assign(mask->padding ? ValueRange(mask->padding) : ValueRange());
+      op.setCausal(mask->causal);
+      if (mask->offset)
+        op.setOffsetAttr(DimsAttr::get(getContext(), *mask->offset));
+      if (mask->window)
+        op.setWindow(*mask->window);
+      op.setMaskedRow(mask->maskedRow);
+    });
+    return success();
+  }
+};
+
 struct RecoverAttentionPass : lathe::impl::RecoverAttentionPassBase<RecoverAttentionPass> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<UnfoldBatch, FormAttention, HoistScale>(&getContext());
+    patterns.add<UnfoldBatch, FormAttention, HoistScale, BiasToSet>(&getContext());
     if (failed(rewrite(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

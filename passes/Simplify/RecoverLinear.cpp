@@ -3,7 +3,6 @@
 #include "passes/Simplify/DeriveWeight.h"
 #include "passes/Simplify/Match.h"
 #include "passes/Simplify/Patterns.h"
-#include "llvm/ADT/StringSet.h"
 
 namespace lathe {
 #define GEN_PASS_DEF_RECOVERLINEARPASS
@@ -180,12 +179,7 @@ struct RecoverLinearPass : lathe::impl::RecoverLinearPassBase<RecoverLinearPass>
                  ConvToLinear, TransposedWeight>(&getContext());
     if (failed(rewrite(getOperation(), std::move(patterns))))
       return signalPassFailure();
-    // Weights that nothing reads any more.
-    llvm::StringSet<> used;
-    getOperation().walk([&](GetOp get) { used.insert(get.getWeight()); });
-    for (auto weight : llvm::make_early_inc_range(getOperation().getOps<WeightOp>()))
-      if (!used.contains(weight.getSymName()))
-        weight.erase();
+    eraseUnusedWeights(getOperation());
   }
 };
 } // namespace

@@ -56,3 +56,10 @@ def RequireFusedPass : Simplify_Pass<"lathe-require-fused"> {
   let summary = "fails unless so many ops of each kind were recovered";
   let options = [Option<"ops", "ops", "std::string", "\"\"", "as in attention:6,layer_norm:13; each at least so often">];
 }
+def TieWeightsPass : Simplify_Pass<"lathe-tie-weights"> {
+  let summary = "a matrix that the model stores twice, perhaps transposed, becomes one weight";
+  let description = [{
+    The output head of a language model is its embedding; exporters store it as a transposed copy. Bytes are compared, of
+    matrices of one size alone, and up to the first difference.
+  }];
+}
