@@ -62,6 +62,7 @@ FailureOr<OwningOpRef<ModuleOp>> lathe::compileToModule(MLIRContext &context, co
   if (runs(Phase::Simplify))
     buildSimplifyPipeline(passes, {options.requireFused});
   if (runs(Phase::Fuse)) {
+    passes.addPass(createCSEPass());
     FormKernelsPassOptions fuse;
     fuse.fuse = options.optimization > 0;
     passes.addPass(createCSEPass()); // before, as afterwards it would join the copies that equal outputs are made by
