@@ -70,9 +70,10 @@ bool evaluate(const package::Formula &formula, const int64_t *symbols, int64_t &
     if (step->op() == FormulaOp::constant)
       stack[depth++] = step->operand();
     else if (step->op() == FormulaOp::symbol)
-      stack[depth++] = symbols[step->operand()];
+      stack[depth++] = symbols[step->operand()]; // NOLINT(clang-analyzer-security.ArrayBound): not malformed()
     else {
       --depth;
+      // NOLINTNEXTLINE(clang-analyzer-security.ArrayBound): not malformed()
       if (!apply(step->op(), stack[depth - 1], stack[depth], stack[depth - 1]))
         return false;
     }
@@ -104,9 +105,10 @@ bool bounds(const package::Formula &formula, const Range *ranges, Range &result)
     if (step->op() == FormulaOp::constant)
       stack[depth++] = {step->operand(), step->operand()};
     else if (step->op() == FormulaOp::symbol)
-      stack[depth++] = ranges[step->operand()];
+      stack[depth++] = ranges[step->operand()]; // NOLINT(clang-analyzer-security.ArrayBound): not malformed()
     else {
       --depth;
+      // NOLINTNEXTLINE(clang-analyzer-security.ArrayBound): not malformed()
       if (!apply(step->op(), stack[depth - 1], stack[depth], stack[depth - 1]))
         return false;
     }

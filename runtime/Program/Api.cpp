@@ -343,6 +343,7 @@ lathe_status *findValue(const lathe_context *object, const char *name, bool outp
   if (!object || !name || !out)
     return missing(object ? unwrap(object)->program.allocator : Allocator(), "context, name or out");
   const Context &context = *unwrap(object);
+  // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the verified table has both
   const auto &values = output ? *context.entry.outputs() : *context.entry.inputs();
   char names[512] = "";
   for (uint32_t i = 0; i < values.size(); ++i) {

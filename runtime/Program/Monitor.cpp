@@ -23,6 +23,7 @@ uint64_t residentBytes() {
     close(fd);
   unsigned long long total, resident;
   text[size > 0 ? size : 0] = 0;
+  // NOLINTNEXTLINE(bugprone-unchecked-string-to-number-conversion): the kernel writes what fits
   return sscanf(text, "%llu %llu", &total, &resident) == 2 ? resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE))
                                                            : 0;
 }
