@@ -106,14 +106,17 @@ void AttentionEmitter::packKeys() {
   e.loop(whole, keyEnd, 1, packOne);
 }
 
-/// V in panels of 32 columns: panel, key, column. Columns past the head's are 0.
+/// V in panels of 32 columns: panel, key, column. Columns past the head's are 0, and so are keys that aren't real: what
+/// they hold may never have been computed, and 0 * NaN must not get into the sums.
 void AttentionEmitter::packValues() {
   Value column = e.mul(kvHead, width);
   Value panelSize = e.mul(e.roundUp(keys, kWidth), kWidth);
   e.loop(e.index(0), keyEnd, 1, [&](Value j) {
+    Value real = op.getPadding() ? e.evaluate(op.getPadding(), {e.uniform(batch), e.uniform(j)}) : Value();
     e.forLanes(width, [&](Value d) {
       Value x = e.broadcast(e.evaluateWide(op.getValue(), {e.uniform(batch), e.uniform(j), e.lane(e.add(column, d))}));
       x = e.masked(x, e.constant(x, 0));
+      x = real ? e.select(real, x, e.constant(x, 0)) : x;
       Value place = e.add(e.mul(e.div(d, kWidth), panelSize), e.add(e.mul(j, kWidth), e.rem(d, kWidth)));
       Value outer = std::exchange(e.mask, Value());
       e.storeVector(x, at(packedValues, place));
@@ -398,7 +401,9 @@ void AttentionEmitter::emit() {
     e.loop(from, to, 1, [&](Value tile) {
       Value tileHead = e.add(e.mul(kvHead, shared), e.div(tile, blocks));
       Value begin = e.mul(e.rem(tile, blocks), e.sizes.queryRows);
-      emitTile(tileHead, begin, e.min(e.sub(queries, begin), blockRows));
+      Dim rows = Dim::product(ArrayRef<Dim>(tfm::getDims(op.getQuery())).take_front(2));
+      e.forReadRows(rows, e.add(e.mul(batch, queries), begin), e.min(e.sub(queries, begin), blockRows),
+                    [&](Value count) { emitTile(tileHead, begin, count); });
     });
   });
 }

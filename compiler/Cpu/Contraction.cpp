@@ -33,6 +33,18 @@ private:
   void forJobs(Value begin, Value end, llvm::function_ref<void(Value job, Value rowBegin, Value rowEnd)> body);
   void packPanels(const Contraction &c, Value batch, Value columnBegin, Value columnCount, Value panels);
   Value getRows(Value batch, Value rowBegin, Value rowCount);
+  /// Rows of one batch, less those that aren't read.
+  void forReadRows(Value batch, Value begin, Value count, llvm::function_ref<void(Value count)> body) {
+    if (first.kind == Contraction::Kind::Conv)
+      return body(count);
+    e.forReadRows(e.plan.rows, e.add(e.mul(batch, rows), begin), count, body);
+  }
+  /// Register tiles of a block, the same way; a tile's rows count from the block's.
+  void forReadTiles(Value batch, Value begin, Value count, llvm::function_ref<void(Value row, Value count)> body) {
+    forRowTiles(e, count, [&](Value row, Value tileRows) {
+      forReadRows(batch, e.add(begin, row), tileRows, [&](Value read) { body(row, read); });
+    });
+  }
   void emitBlock(MutableArrayRef<Operand> operands, const schedule::Group &group, Value batch, Value rowBegin,
                  Value rowCount, Value columnBegin, Value columnEnd);
   void emitEpilogue(ArrayRef<Operand> operands, const schedule::Group &group, Value batch, Value rowBegin,
@@ -202,7 +214,7 @@ void ContractionEmitter::emitBlock(MutableArrayRef<Operand> operands, const sche
   int64_t columns = e.sizes.columns;
   Value count = e.sub(columnEnd, columnBegin);
   e.loop(e.index(0), count, columns, [&](Value column) {
-    forRowTiles(e, rowCount, [&](Value row, Value tileRows) {
+    forReadTiles(batch, rowBegin, rowCount, [&](Value row, Value tileRows) {
       for (Operand &operand : operands) {
         Value panel = e.elementPtr(operand.panels, e.f32(), e.mul(e.mul(e.div(column, kWidth), depth), kWidth));
         GemmTile tile;
@@ -294,8 +306,10 @@ void ContractionEmitter::emitColumns(const schedule::Group &group, Value tileOff
       }
       e.loop(rowBegin, rowEnd, e.sizes.blockRows, [&](Value row) {
         Value count = e.min(e.sub(rowEnd, row), e.index(e.sizes.blockRows));
-        lhs = getRows(batch, row, count);
-        emitBlock(operands, group, batch, row, count, columnBegin, columnEnd);
+        forReadRows(batch, row, count, [&](Value count) {
+          lhs = getRows(batch, row, count);
+          emitBlock(operands, group, batch, row, count, columnBegin, columnEnd);
+        });
       });
     });
   });
@@ -319,37 +333,40 @@ void ContractionEmitter::emitWholeRows() {
         packPanels(operand.c, batch, e.index(0), operand.n, operand.panels);
     e.loop(rowBegin, rowEnd, e.sizes.blockRows, [&](Value blockBegin) {
       Value count = e.min(e.sub(rowEnd, blockBegin), e.index(e.sizes.blockRows));
-      lhs = getRows(batch, blockBegin, count);
-      for (Operand &operand : operands) {
-        Value stride = e.roundUp(operand.n, kWidth);
-        e.loop(e.index(0), operand.n, e.sizes.columns, [&](Value column) {
-          forRowTiles(e, count, [&](Value row, Value tileRows) {
-            GemmTile tile;
-            tile.a = e.elementPtr(lhs, e.f32(), e.mul(row, depth));
-            tile.strideA = depth;
-            Value panel = e.elementPtr(operand.panels, e.f32(), e.mul(e.mul(e.div(column, kWidth), depth), kWidth));
-            tile.b = e.elementPtr(panel, e.f32(), e.rem(column, kWidth));
-            tile.depth = depth;
-            tile.c = e.elementPtr(operand.buffer, e.f32(), e.add(e.mul(row, stride), column));
-            tile.strideC = stride;
-            emitGemm(e, tileRows, e.sizes.columns, tile, false);
-          });
-        });
-      }
-      e.loop(e.index(0), count, 1, [&](Value i) {
-        for (const Operand &operand : operands) {
-          Value result = operand.c.op->getResult(0), stride = e.roundUp(operand.n, kWidth);
-          size_t leading = *schedule::getLeadingDims(result, e.plan.rows);
-          e.override(result, [=](ArrayRef<Index> indices) {
-            Values dims = e.getDims(result);
-            Index place = e.linearize(indices.drop_front(leading), ArrayRef<Value>(dims).drop_front(leading));
-            Value sum = e.loadElements(operand.buffer, e.f32(), e.add(e.uniform(e.mul(i, stride)), place));
-            return addBias(operand.c, sum, indices);
+      forReadRows(batch, blockBegin, count, [&](Value count) {
+        lhs = getRows(batch, blockBegin, count);
+        for (Operand &operand : operands) {
+          Value stride = e.roundUp(operand.n, kWidth);
+          e.loop(e.index(0), operand.n, e.sizes.columns, [&](Value column) {
+            forReadTiles(batch, blockBegin, count, [&](Value row, Value tileRows) {
+              GemmTile tile;
+              tile.a = e.elementPtr(lhs, e.f32(), e.mul(row, depth));
+              tile.strideA = depth;
+              Value panel = e.elementPtr(operand.panels, e.f32(), e.mul(e.mul(e.div(column, kWidth), depth), kWidth));
+              tile.b = e.elementPtr(panel, e.f32(), e.rem(column, kWidth));
+              tile.depth = depth;
+              tile.c = e.elementPtr(operand.buffer, e.f32(), e.add(e.mul(row, stride), column));
+              tile.strideC = stride;
+              emitGemm(e, tileRows, e.sizes.columns, tile, false);
+            });
           });
         }
-        emitRow(e, rowBuffers, e.add(e.mul(batch, rows), e.add(blockBegin, i)));
-        for (const Operand &operand : operands)
-          e.overrides.erase(operand.c.op->getResult(0).getAsOpaquePointer());
+        e.loop(e.index(0), count, 1, [&](Value i) {
+          for (const Operand &operand : operands) {
+            Value result = operand.c.op->getResult(0), stride = e.roundUp(operand.n, kWidth);
+            size_t leading = *schedule::getLeadingDims(result, e.plan.rows);
+            e.override(result, [=](ArrayRef<Index> indices) {
+              Values dims = e.getDims(result);
+              Index place = e.linearize(indices.drop_front(leading), ArrayRef<Value>(dims).drop_front(leading));
+              Value sum = e.loadElements(operand.buffer, e.f32(), e.add(e.uniform(e.mul(i, stride)), place));
+              return addBias(operand.c, sum, indices);
+            });
+          }
+          Value row = e.add(blockBegin, i);
+          forReadRows(batch, row, e.index(1), [&](Value) { emitRow(e, rowBuffers, e.add(e.mul(batch, rows), row)); });
+          for (const Operand &operand : operands)
+            e.overrides.erase(operand.c.op->getResult(0).getAsOpaquePointer());
+        });
       });
     });
   });

@@ -344,6 +344,8 @@ Value Emitter::evaluateLoop(Operation *op, ArrayRef<Index> indices) {
     Values totals = loop(index(0), getDims(pool.getInput())[1], 1, {sum, zero}, [&](Value s, ValueRange values) {
       Value weight = evaluateWide(pool.getMask(), {indices[0], uniform(s)});
       Value x = evaluateWide(pool.getInput(), {indices[0], uniform(s), indices[1]});
+      // What is masked may never have been computed: it must not get in as 0 * NaN.
+      x = select(make<arith::CmpFOp>(arith::CmpFPredicate::UNE, weight, constant(weight, 0)), x, constant(x, 0));
       return Values{fma(x, weight, values[0]), addf(values[1], weight)};
     });
     return narrow(divf(totals[0], maxf(totals[1], constant(element, pool.getFloor().convertToDouble()))), declared);

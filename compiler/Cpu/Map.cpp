@@ -55,7 +55,9 @@ void cpu::emitMap(Emitter &e) {
     }
     Value rows = e.product(outerSizes);
     e.loop(bound(rows, e.tileBegin), bound(rows, e.tileEnd), 1, [&](Value row) {
-      emitRun(e, result, e.delinearize(e.uniform(row), outerSizes), e.index(0), sizes.back(), true);
+      e.forReadRows(Dim::product(ArrayRef<Dim>(dims).drop_back()), row, e.index(1), [&](Value) {
+        emitRun(e, result, e.delinearize(e.uniform(row), outerSizes), e.index(0), sizes.back(), true);
+      });
     });
   }
 }

@@ -196,5 +196,6 @@ void cpu::emitRows(Emitter &e) {
   size_t leading = *schedule::getLeadingDims(e.plan.rowOps[0]->getOperand(0), e.plan.rows);
   Value rows = e.product(ArrayRef<Value>(dims).take_front(leading));
   Value begin = e.mul(e.tileBegin, e.sizes.tileRows), end = e.min(e.mul(e.tileEnd, e.sizes.tileRows), rows);
-  e.loop(begin, end, 1, [&](Value row) { emitRow(e, buffers, row); });
+  e.loop(begin, end, 1,
+         [&](Value row) { e.forReadRows(e.plan.rows, row, e.index(1), [&](Value) { emitRow(e, buffers, row); }); });
 }

@@ -62,11 +62,11 @@ FailureOr<OwningOpRef<ModuleOp>> lathe::compileToModule(MLIRContext &context, co
   if (runs(Phase::Simplify))
     buildSimplifyPipeline(passes, {options.requireFused});
   if (runs(Phase::Fuse)) {
-    passes.addPass(createCSEPass());
     FormKernelsPassOptions fuse;
     fuse.fuse = options.optimization > 0;
     passes.addPass(createCSEPass()); // before, as afterwards it would join the copies that equal outputs are made by
     passes.addPass(createFormKernelsPass(fuse));
+    passes.addPass(createSkipPaddedRowsPass());
   }
   if (runs(Phase::Schedule)) {
     ScheduleKernelsPassOptions schedule;

@@ -205,6 +205,8 @@ Result meanPool(MeanPoolOp op, ArrayRef<int64_t> shape, const Frame &frame) {
   for (int64_t b = 0; b < shape[0]; ++b) {
     double weight = 0;
     for (int64_t s = 0; s < length; ++s) {
+      if (mask[b * length + s] == 0) // not read: 0 even if x isn't finite
+        continue;
       weight += mask[b * length + s];
       for (int64_t h = 0; h < width; ++h)
         result[b * width + h] += x[(b * length + s) * width + h] * mask[b * length + s];

@@ -12,3 +12,15 @@ def FormKernelsPass : Pass<"lathe-form-kernels", "::mlir::ModuleOp"> {
   let options = [Option<"fuse", "fuse", "bool", "true", "several ops a launch; else each op is one">];
   let statistics = [Statistic<"launches", "launches", "Launches formed">, Statistic<"kernels", "kernels", "Distinct kernels">];
 }
+
+def SkipPaddedRowsPass : Pass<"lathe-skip-padded-rows", "::mlir::ModuleOp"> {
+  let summary = "Mark kernels of whose results only the rows of real tokens are read";
+  let description = [{
+    Where every use of a kernel's results, up to the outputs, reads only rows at which a mask isn't 0 (pooling by the mask;
+    attention with the mask as its padding, whose queries are real as well; ops within a row), the kernel gets the mask as
+    an argument with `kernel.rows`: a target may leave the other rows out. What real rows hold doesn't change. A kernel that
+    checks indices still checks all of them and isn't marked.
+  }];
+  let dependentDialects = ["::lathe::kernel::KernelDialect"];
+  let statistics = [Statistic<"marked", "marked", "Kernels marked">];
+}

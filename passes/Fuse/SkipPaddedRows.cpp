@@ -1,0 +1,266 @@
+// Marks kernels of which only the rows of real tokens are read: a padded batch then costs what its tokens cost.
+//
+// Backwards from the outputs, every value of @main is needed not at all, in the rows where a mask isn't 0, or wholly.
+// Pooling asks for real rows only. An attention of which real rows are asked, with the same mask as its padding, asks
+// for real queries, keys and values only: a real query may see at least itself, so masked_row never applies to it.
+#include "dialects/Kernel/Kernel.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "passes/Passes.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace lathe;
+
+namespace lathe {
+#define GEN_PASS_DEF_SKIPPADDEDROWSPASS
+#include "passes/Passes.h.inc"
+} // namespace lathe
+
+namespace {
+
+/// What is read of a value. Rows: row r only where element r of the mask, a value of @main, isn't 0; row r is elements
+/// [r * n, (r + 1) * n), n being the value's elements by the mask's. So reshapes don't change it.
+struct Need {
+  enum Kind { None, Rows, All } kind = None;
+  Value mask;
+
+  static Need rows(Value mask) { return {Rows, mask}; }
+  static Need all() { return {All, {}}; }
+  void join(const Need &other) {
+    if (kind == None || other.kind == All)
+      *this = other;
+    else if (kind == Rows && other.kind == Rows && mask != other.mask)
+      *this = all();
+  }
+};
+
+bool isZero(Value value) {
+  auto constant = value.getDefiningOp<tfm::ConstantOp>();
+  auto elements = constant ? dyn_cast<DenseElementsAttr>(constant.getValue()) : DenseElementsAttr();
+  if (!elements || !elements.isSplat())
+    return false;
+  Attribute splat = elements.getSplatValue<Attribute>();
+  if (auto number = dyn_cast<FloatAttr>(splat))
+    return number.getValue().isZero();
+  auto number = dyn_cast<IntegerAttr>(splat);
+  return number && number.getValue().isZero();
+}
+
+/// The operand that is 0 at exactly the places where the value is, or null.
+Value getSameZeros(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (auto reshape = dyn_cast_or_null<tfm::ReshapeOp>(op))
+    return reshape.getInput();
+  if (auto cast = dyn_cast_or_null<tfm::CastOp>(op)) {
+    // A narrower integer wraps to 0, a narrower float rounds to it, a float becomes an integer 0 below 1.
+    Type from = tfm::getElementType(cast.getInput()), to = tfm::getElementType(value);
+    bool keeps =
+        to.isInteger(1) ||
+        (isa<IntegerType>(from) && (isa<FloatType>(to) || to.getIntOrFloatBitWidth() >= from.getIntOrFloatBitWidth()));
+    return keeps ? cast.getInput() : Value();
+  }
+  auto compare = dyn_cast_or_null<tfm::CompareOp>(op);
+  if (!compare || compare.getPredicate() != tfm::Predicate::ne)
+    return {};
+  for (unsigned side = 0; side < 2; ++side)
+    if (isZero(op->getOperand(1 - side)) && tfm::getDims(op->getOperand(side)) == tfm::getDims(value))
+      return op->getOperand(side);
+  return {};
+}
+
+class Analysis {
+public:
+  Analysis(func::FuncOp function) : symbols(function->getParentOfType<ModuleOp>()) {
+    Block &block = function.getBody().front();
+    for (Value output : block.getTerminator()->getOperands())
+      needs[output] = Need::all();
+    for (Operation &op : llvm::reverse(block.without_terminator())) {
+      if (auto launch = dyn_cast<kernel::LaunchOp>(op))
+        visitLaunch(launch);
+      else if (auto reshape = dyn_cast<tfm::ReshapeOp>(op))
+        needs[reshape.getInput()].join(needs.lookup(reshape.getResult()));
+      else
+        for (Value operand : op.getOperands())
+          needs[operand].join(Need::all());
+    }
+  }
+
+  kernel::FuncOp getKernel(kernel::LaunchOp launch) { return symbols.lookup<kernel::FuncOp>(launch.getKernel()); }
+
+  /// The mask of the rows that are read of a launch's results, or null: more is read.
+  Value getMask(kernel::LaunchOp launch) {
+    Need need;
+    for (Value output : launch.getOutputs())
+      need.join(needs.lookup(output));
+    return need.kind == Need::Rows ? need.mask : Value();
+  }
+
+private:
+  /// Where a mask comes from, as a value of @main that is 0 where the mask is.
+  Value getRoot(Value value, kernel::LaunchOp launch) {
+    while (true) {
+      if (auto argument = dyn_cast<BlockArgument>(value)) {
+        if (!launch)
+          return value;
+        value = launch.getInputs()[argument.getArgNumber()];
+        launch = {};
+      } else if (Value next = getSameZeros(value)) {
+        value = next;
+      } else if (auto outer = launch ? kernel::LaunchOp() : value.getDefiningOp<kernel::LaunchOp>()) {
+        Value inside =
+            getKernel(outer).getBody().front().getTerminator()->getOperand(cast<OpResult>(value).getResultNumber());
+        if (!isa<BlockArgument>(inside) && !getSameZeros(inside))
+          return value;
+        value = inside, launch = outer;
+      } else {
+        return launch ? Value() : value;
+      }
+    }
+  }
+
+  void visitLaunch(kernel::LaunchOp launch) {
+    kernel::FuncOp kernel = getKernel(launch);
+    Block &body = kernel.getBody().front();
+    llvm::DenseMap<Value, Need> inner;
+    for (auto [result, output] : llvm::zip_equal(body.getTerminator()->getOperands(), launch.getOutputs()))
+      inner[result].join(needs.lookup(output));
+    for (Operation &op : llvm::reverse(body.without_terminator())) {
+      Need need;
+      for (Value result : op.getResults())
+        need.join(inner.lookup(result));
+      for (OpOperand &operand : op.getOpOperands())
+        inner[operand.get()].join(getOperandNeed(operand, need, launch));
+    }
+    for (auto [argument, input] : llvm::zip_equal(body.getArguments(), launch.getInputs()))
+      needs[input].join(inner.lookup(argument));
+  }
+
+  /// Whether [.., last] has rows that end at the last dimension or before it.
+  static bool hasRowsWithin(Value value, Value mask, size_t axis) {
+    Dim rows = Dim::product(tfm::getDims(mask)), product = 1;
+    SmallVector<Dim> dims = tfm::getDims(value);
+    if (!rows.isValid())
+      return false;
+    for (size_t i = 0; i <= axis && i < dims.size(); ++i) {
+      if (product == rows)
+        return true;
+      product = product * dims[i];
+    }
+    return false;
+  }
+
+  Need getOperandNeed(OpOperand &operand, const Need &need, kernel::LaunchOp launch) {
+    Operation *op = operand.getOwner();
+    Value value = operand.get();
+    if (need.kind == Need::None)
+      return need;
+    if (auto pool = dyn_cast<tfm::MeanPoolOp>(op)) {
+      Value mask = getRoot(pool.getMask(), launch);
+      bool rows = operand.getOperandNumber() == 0 && mask &&
+                  Dim::product(tfm::getDims(mask)) == Dim::product(tfm::getDims(pool.getMask()));
+      return rows ? Need::rows(mask) : Need::all();
+    }
+    // What is in rows that nothing reads is anything: integers of it might be taken for indices.
+    if (need.kind == Need::All || !isa<FloatType>(tfm::getElementType(value)))
+      return Need::all();
+    size_t last = std::max<size_t>(tfm::getDims(value).size(), 1) - 1;
+    bool rows =
+        llvm::TypeSwitch<Operation *, bool>(op)
+            .Case<tfm::ReshapeOp>([](auto) { return true; })
+            .Case<tfm::LinearOp, tfm::LayerNormOp, tfm::RmsNormOp, tfm::L2NormalizeOp>([&](auto) {
+              return operand.getOperandNumber() == 0 && hasRowsWithin(value, need.mask, last) &&
+                     hasRowsWithin(op->getResult(0), need.mask, last);
+            })
+            .Case([&](tfm::RotaryOp rotary) {
+              return operand.getOperandNumber() == 0 && hasRowsWithin(rotary.getInput(), need.mask, last);
+            })
+            .Case([&](tfm::AttentionOp attention) {
+              if (operand.getOperandNumber() > 2)
+                return false;
+              SmallVector<Dim> mask = tfm::getDims(need.mask), from = tfm::getDims(value);
+              if (mask.size() != 2 || ArrayRef<Dim>(mask) != ArrayRef<Dim>(from).take_front(2) ||
+                  ArrayRef<Dim>(mask) != ArrayRef<Dim>(tfm::getDims(attention.getResult())).take_front(2))
+                return false;
+              if (operand.getOperandNumber() == 0)
+                return true;
+              bool diagonal = !attention.getOffset() || attention.getOffset()->getDims()[0] == Dim(0);
+              return diagonal && attention.getWindow().value_or(1) >= 1 && attention.getPadding() &&
+                     getRoot(attention.getPadding(), launch) == need.mask;
+            })
+            .Case([&](tfm::SliceOp slice) {
+              SmallVector<Dim> from = tfm::getDims(value), to = tfm::getDims(slice.getResult());
+              for (size_t i = 0; i < last; ++i)
+                if (from[i] != to[i] || slice.getStarts().getDims()[i] != Dim(0) || slice.getSteps()[i] != 1)
+                  return false;
+              return hasRowsWithin(value, need.mask, last);
+            })
+            .Case([&](tfm::ConcatOp concat) {
+              return static_cast<size_t>(concat.getAxis()) == last && hasRowsWithin(value, need.mask, last);
+            })
+            .Default([&](Operation *) {
+              return isa<tfm::ElementwiseOpInterface>(op) && tfm::getDims(value) == tfm::getDims(op->getResult(0));
+            });
+    return rows ? need : Need::all();
+  }
+
+  SymbolTable symbols;
+  llvm::DenseMap<Value, Need> needs;
+};
+
+/// Whether a body looks for indices that data holds: a bad one is reported wherever it stands.
+bool checksIndices(kernel::FuncOp kernel) {
+  return llvm::any_of(kernel.getBody().front(), [](Operation &op) {
+    return isa<tfm::EmbeddingOp, tfm::GatherOp, tfm::GatherElementsOp, tfm::GatherNdOp, tfm::ScatterElementsOp,
+               tfm::ScatterNdOp>(op);
+  });
+}
+
+struct SkipPaddedRows : lathe::impl::SkipPaddedRowsPassBase<SkipPaddedRows> {
+  void runOnOperation() override {
+    auto function = getOperation().lookupSymbol<func::FuncOp>("main");
+    if (!function || !function.getBody().hasOneBlock()) {
+      getOperation().emitError("expected func.func @main of one block");
+      return signalPassFailure();
+    }
+    Analysis analysis(function);
+    llvm::DenseMap<kernel::FuncOp, SmallVector<kernel::LaunchOp>> launches;
+    for (auto launch : function.getOps<kernel::LaunchOp>())
+      launches[analysis.getKernel(launch)].push_back(launch);
+    for (auto kernel : getOperation().getOps<kernel::FuncOp>())
+      mark(kernel, launches.lookup(kernel), analysis);
+  }
+
+  /// Gives the kernel the mask, if every launch of it has one.
+  void mark(kernel::FuncOp kernel, ArrayRef<kernel::LaunchOp> users, Analysis &analysis) {
+    if (users.empty() || checksIndices(kernel))
+      return;
+    SmallVector<Value> masks;
+    for (kernel::LaunchOp launch : users) {
+      Value mask = analysis.getMask(launch);
+      Operation *source = mask ? mask.getDefiningOp() : nullptr;
+      if (!mask || (source && (!isa<kernel::LaunchOp>(source) || !source->isBeforeInBlock(launch))) ||
+          (!masks.empty() && mask.getType() != masks[0].getType()))
+        return;
+      masks.push_back(mask);
+    }
+    unsigned position = 0, count = kernel.getNumArguments();
+    auto isMask = [&](unsigned argument) {
+      return llvm::all_of(llvm::zip_equal(users, masks), [&](auto entry) {
+        auto [launch, mask] = entry;
+        return kernel::LaunchOp(launch).getInputs()[argument] == mask;
+      });
+    };
+    while (position < count && !isMask(position))
+      ++position;
+    if (position == count) {
+      if (failed(kernel.insertArgument(count, masks[0].getType(), DictionaryAttr(), masks[0].getLoc())))
+        return;
+      for (auto [launch, mask] : llvm::zip_equal(users, masks))
+        kernel::LaunchOp(launch).getInputsMutable().append(mask);
+    }
+    kernel.setArgAttr(position, kernel::kRowsAttr, UnitAttr::get(&getContext()));
+    marked += 1;
+  }
+};
+
+} // namespace
