@@ -1,5 +1,5 @@
 # A new user needs two commands: `make demo` and `make check`. Each installs what is missing and builds first.
-.PHONY: help packages build models demo check tidy format fuzz sanitize bench dist clean
+.PHONY: help packages build models demo check tidy format fuzz sanitize bench docs dist clean
 jobs ?= $(shell nproc)
 seconds ?= 20
 SHELL := /bin/bash
@@ -46,6 +46,10 @@ format:
 
 bench: build models
 	@bench/run.sh
+
+# Reference pages of the dialects and passes, into build/docs.
+docs: packages
+	@scripts/make-docs.sh build/docs
 
 dist: build
 	@scripts/make-dist.sh
