@@ -15,7 +15,7 @@ LogicalResult simplify::rewrite(Operation *root, RewritePatternSet &&patterns) {
   populateAlgebraPatterns(patterns);
   populateMovementPatterns(patterns);
   GreedyRewriteConfig config;
-  config.setMaxIterations(GreedyRewriteConfig::kNoLimit);
+  config.setMaxIterations(64);
   // Each op is rewritten a few times. Beyond that two patterns undo each other; what they leave is correct, so stop.
   int64_t ops = 0;
   root->walk([&](Operation *) { ++ops; });

@@ -49,6 +49,8 @@ static bool isBool(const Element &element) {
   }
 }
 
+bool ElementReader::spend() { return ++steps < kMaxSteps; }
+
 bool ElementReader::isNonNegative(const Dim &dim) const {
   for (const IndexVariable &variable : variables) {
     auto with = [&](const Dim &value) {
@@ -69,10 +71,12 @@ bool ElementReader::isNonNegative(const Dim &dim) const {
   return range && range->min >= 0;
 }
 
-/// Whether two bools are the same expression.
-static bool isSame(const ElementRef &a, const ElementRef &b) {
+/// Whether two bools are the same expression; no once too much was looked at.
+bool ElementReader::isSame(const ElementRef &a, const ElementRef &b) {
   if (a == b || !a || !b)
     return a == b;
+  if (!spend())
+    return false;
   return a->kind == b->kind && a->integer == b->integer && a->real == b->real && a->truth == b->truth &&
          a->value == b->value && a->indices == b->indices && a->predicate == b->predicate && isSame(a->a, b->a) &&
          isSame(a->b, b->b) && isSame(a->c, b->c);
@@ -100,7 +104,7 @@ ElementRef ElementReader::makeNot(ElementRef a) {
     element.integer = Dim(-1) - a->integer;
     return make(std::move(element));
   }
-  if (a->kind == Kind::And || a->kind == Kind::Or)
+  if ((a->kind == Kind::And || a->kind == Kind::Or) && spend())
     return a->kind == Kind::And ? makeOr(makeNot(a->a), makeNot(a->b)) : makeAnd(makeNot(a->a), makeNot(a->b));
   if (a->kind == Kind::LoadCompare && (a->predicate == Predicate::eq || a->predicate == Predicate::ne)) {
     element = *a;
@@ -143,7 +147,8 @@ ElementRef ElementReader::toReal(ElementRef a) {
     if (auto constant = a->integer.getConstant())
       return makeReal(*constant);
   if (a->kind == Kind::Load && isa<IntegerType>(tfm::getElementType(a->value)) && !isBool(*a))
-    return choose(compare(Predicate::ne, a, makeReal(0)), makeReal(1), makeReal(0));
+    if (ElementRef isSet = compare(Predicate::ne, a, makeReal(0)))
+      return choose(isSet, makeReal(1), makeReal(0));
   return isBool(*a) ? choose(a, makeReal(1), makeReal(0)) : a;
 }
 
@@ -195,6 +200,8 @@ static Predicate swap(Predicate predicate) {
 
 /// Null where the operands are of no known kind.
 ElementRef ElementReader::compare(Predicate predicate, ElementRef a, ElementRef b) {
+  if (!a || !b || !spend())
+    return nullptr;
   if (a->kind == Kind::Choice || b->kind == Kind::Choice) {
     const Element &choice = a->kind == Kind::Choice ? *a : *b;
     ElementRef x = a->kind == Kind::Choice ? compare(predicate, choice.b, b) : compare(predicate, a, choice.b);
@@ -274,6 +281,8 @@ ElementRef ElementReader::compare(Predicate predicate, ElementRef a, ElementRef 
 
 /// Null where the operands are of no known kind.
 ElementRef ElementReader::arithmetic(Operation *op, ElementRef a, ElementRef b) {
+  if (!a || !b || !spend())
+    return nullptr;
   if (a->kind == Kind::Choice || b->kind == Kind::Choice || isBool(*a) || isBool(*b)) {
     a = toReal(a);
     b = toReal(b);
@@ -445,7 +454,7 @@ ElementRef ElementReader::readConstant(DenseElementsAttr elements, ArrayRef<Dim>
         return nullptr;
   ElementRef below =
       compare(Predicate::ge, makeInteger(indices[row] - indices[column] + Dim(diagonal)), makeInteger(Dim(0)));
-  return choose(below, number(lower), number(upper));
+  return below ? choose(below, number(lower), number(upper)) : nullptr;
 }
 
 /// A table that is too large for a literal: GPT-2's causal mask.
@@ -466,7 +475,7 @@ ElementRef ElementReader::readWeight(GetOp get, ArrayRef<Dim> indices) {
 ElementRef ElementReader::read(Value value, ArrayRef<Dim> indices) {
   Operation *op = value.getDefiningOp();
   ElementRef result;
-  if (op && ++steps < kMaxSteps && depth < kMaxDepth) {
+  if (op && depth < kMaxDepth && spend()) {
     ++depth;
     result = readOp(op, indices);
     --depth;

@@ -60,6 +60,9 @@ public:
   ElementRef makeAnd(ElementRef a, ElementRef b);
   ElementRef makeOr(ElementRef a, ElementRef b);
 
+  /// Counts a step of work on expressions, which share parts and so can be walked for ever; false when it is too much.
+  bool spend();
+
 private:
   ElementRef readOp(mlir::Operation *op, llvm::ArrayRef<Dim> indices);
   ElementRef readConstant(mlir::DenseElementsAttr elements, llvm::ArrayRef<Dim> indices);
@@ -78,6 +81,8 @@ private:
 
   mlir::ModuleOp module;
   llvm::ArrayRef<IndexVariable> variables;
+  bool isSame(const ElementRef &a, const ElementRef &b);
+
   unsigned steps = 0, depth = 0;
 };
 

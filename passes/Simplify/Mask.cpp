@@ -39,7 +39,7 @@ public:
             {kBatch.str(), scores[0]}, {kHead.str(), scores[1]}, {kQuery.str(), scores[2]}, {kKey.str(), scores[3]}},
         reader(module, variables) {}
 
-  std::optional<AttentionMask> recover(ArrayRef<MaskTerm> terms, bool guarded) {
+  std::optional<AttentionMask> recover(ArrayRef<MaskTerm> terms, bool guarded, bool needsSet) {
     for (const MaskTerm &term : terms)
       if (term.isChosen ? !addChosen(term) : !addTerm(term.value, term.factor))
         return std::nullopt;
@@ -56,6 +56,8 @@ public:
       if (!mask.window || *mask.window < 1)
         return std::nullopt;
     }
+    if (needsSet && padding.empty() && !upper && !lower)
+      return std::nullopt;
     build(mask);
     return mask;
   }
@@ -99,6 +101,8 @@ private:
 
   /// The condition under which a number is 0, if else it is `fill`. Null where it is something else.
   ElementRef keptBy(const ElementRef &element, double &fill) {
+    if (!reader.spend())
+      return nullptr;
     auto truth = [&](bool value) {
       Element result{Kind::Bool};
       result.truth = value;
@@ -147,6 +151,8 @@ private:
 
   /// Adds an atom of a conjunction; false where tfm.attention has no word for it.
   bool intersect(const ElementRef &kept, Set &set) {
+    if (!reader.spend())
+      return false;
     switch (kept->kind) {
     case Kind::Bool:
       return kept->truth;
@@ -324,7 +330,7 @@ private:
 } // namespace
 
 std::optional<AttentionMask> simplify::recoverMask(PatternRewriter &rewriter, Location loc, ArrayRef<MaskTerm> terms,
-                                                   bool guarded, ArrayRef<Dim> scores) {
+                                                   bool guarded, ArrayRef<Dim> scores, bool needsSet) {
   if (terms.empty())
     return AttentionMask();
   auto module = rewriter.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
@@ -334,5 +340,5 @@ std::optional<AttentionMask> simplify::recoverMask(PatternRewriter &rewriter, Lo
       type = tfm::getElementType(term.value);
   if (!isa<FloatType>(type))
     type = rewriter.getF32Type();
-  return MaskReader(rewriter, loc, module, scores, type).recover(terms, guarded);
+  return MaskReader(rewriter, loc, module, scores, type).recover(terms, guarded, needsSet);
 }

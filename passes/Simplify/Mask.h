@@ -25,18 +25,17 @@ struct AttentionMask {
   std::optional<Dim> offset; // absent: keys - queries
   std::optional<int64_t> window;
   tfm::MaskedRow maskedRow = tfm::MaskedRow::nan;
-
-  /// Whether there is no set.
-  bool isDense() const { return !padding && !causal && !window; }
 };
 
 /// The mask that all terms (outermost first) make together. `guarded`: rows that are NaN were made 0. `scores` are the
 /// four dimensions. Ops are built at the rewriter's insertion point. Nothing, and no op built, where tfm.attention
-/// can't say it: a row that is masked whole would give something else.
+/// can't say it: a row that is masked whole would give something else; and with needsSet where all of it would be a
+/// bias.
 ///
 /// A fill of -inf, or one so large that any score vanishes beside it, masks exactly. One of about -1e4 masks exactly in
 /// f32 as long as one key is kept (e^-1e4 is 0), and leaves the scores as they were where none is.
 std::optional<AttentionMask> recoverMask(mlir::PatternRewriter &rewriter, mlir::Location loc,
-                                         llvm::ArrayRef<MaskTerm> terms, bool guarded, llvm::ArrayRef<Dim> scores);
+                                         llvm::ArrayRef<MaskTerm> terms, bool guarded, llvm::ArrayRef<Dim> scores,
+                                         bool needsSet = false);
 
 } // namespace lathe::simplify

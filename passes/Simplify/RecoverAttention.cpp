@@ -283,8 +283,8 @@ struct BiasToSet : OpRewritePattern<AttentionOp> {
       return failure();
     SmallVector<Dim> q = tfm::getDims(op.getQuery()), k = tfm::getDims(op.getKey());
     auto mask = recoverMask(rewriter, op.getLoc(), MaskTerm::added(op.getBias(), 1), /*guarded=*/false,
-                            {q[0], Dim(op.getHeads()), q[1], k[1]});
-    if (!mask || mask->bias == op.getBias() || mask->isDense())
+                            {q[0], Dim(op.getHeads()), q[1], k[1]}, /*needsSet=*/true);
+    if (!mask)
       return failure();
     rewriter.modifyOpInPlace(op, [&] {
       op.getBiasMutable().assign(mask->bias ? ValueRange(mask->bias) : ValueRange());
