@@ -49,7 +49,7 @@ def Tfm_AttentionOp : Tfm_Op<"attention", [Pure, AttrSizedOperandSegments]> {
 
     Which keys a query may see is a set, the intersection of: `padding` [B, Sk] i1, true where a key is real; `causal`: j <= i +
     offset (an extent; absent: Sk - Sq); `window`: j > i + offset - window. `bias`, broadcastable to [B, heads, Sq, Sk],
-    is added to the scores before the set applies. `softcap` c > 0 makes a score c*tanh(score/c) first.
+    is added to the scores before the set applies; a bias of -inf excludes a key as the set does. `softcap` c > 0 makes a score c*tanh(score/c) first.
     A query that may see nothing gives, by masked_row: zero; the mean of v over all Sk keys; what it would without the set
     (unmasked); or NaN.
 
@@ -111,7 +111,10 @@ def Tfm_EmbeddingOp : Tfm_PureOp<"embedding"> {
 }
 def Tfm_MeanPoolOp : Tfm_PureOp<"mean_pool"> {
   let summary = "sum_s(x[b, s, :] * mask[b, s]) / max(sum_s mask[b, s], floor)";
-  let description = "x: [B, S, H]; mask: [B, S] of x's element type; result: [B, H]. C1: the dimensions. C2: the types.";
+  let description = [{
+    x: [B, S, H]; mask: [B, S] of x's element type; result: [B, H]. A row whose mask is 0 adds 0 whatever x holds there, so
+    that it need not be computed. C1: the dimensions. C2: the types.
+  }];
   let arguments = (ins Tfm_FloatTensor:$input, Tfm_FloatTensor:$mask, F64Attr:$floor);
   let results = (outs Tfm_FloatTensor:$result);
   let hasVerifier = 1;
