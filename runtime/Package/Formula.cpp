@@ -63,7 +63,7 @@ static bool apply(FormulaOp op, int64_t a, int64_t b, int64_t &result) {
   }
 }
 
-bool evaluate(const package::Formula &formula, const int64_t *symbols, int64_t &result) {
+bool evaluate(const package::Formula &formula, const int64_t *symbols, int64_t &result, Sign sign) {
   int64_t stack[package::kMaxFormulaStack];
   uint32_t depth = 0;
   for (const FormulaStep *step : *formula.steps()) {
@@ -79,7 +79,7 @@ bool evaluate(const package::Formula &formula, const int64_t *symbols, int64_t &
     }
   }
   result = stack[0];
-  return result >= 0;
+  return sign == Sign::any || result >= 0;
 }
 
 // Over a box each operation is monotone in each operand or extreme at corners (a product; a quotient by b >= 1).

@@ -14,10 +14,13 @@ struct Range {
 // Null when evaluating can neither leave the steps' stack nor name a symbol that does not exist; else what is wrong.
 const char *malformed(const package::Formula &formula, size_t symbolCount);
 
-// For well-formed formulas. False on overflow, division by less than one, or a negative result.
-bool evaluate(const package::Formula &formula, const int64_t *symbols, int64_t &result);
+// Sizes, offsets and grids are not negative; a kernel's parameters may be (m + n - 1 where both are 0).
+enum class Sign : bool { nonNegative, any };
 
-// Bounds of the formula (before the test for a negative result) for symbols in `ranges`, by interval arithmetic; false
+// For well-formed formulas. False on overflow, division by less than one, or a result of the wrong sign.
+bool evaluate(const package::Formula &formula, const int64_t *symbols, int64_t &result, Sign sign = Sign::nonNegative);
+
+// Bounds of the formula (before the test of its sign) for symbols in `ranges`, by interval arithmetic; false
 // when a step might overflow or divide by less than one.
 bool bounds(const package::Formula &formula, const Range *ranges, Range &result);
 

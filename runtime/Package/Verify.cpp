@@ -179,9 +179,9 @@ private:
     return checkNames(*program.weights(), "two weights have one name");
   }
 
-  // Well-formed, no step overflows within the profile, and not negative at its ends; with every symbol bound where
-  // `needBound`.
-  Status checkFormula(const Formula &formula, const void *where, bool needBound) {
+  // Well-formed, no step overflows within the profile, and not negative at its ends unless any sign will do; with every
+  // symbol bound where `needBound`.
+  Status checkFormula(const Formula &formula, const void *where, bool needBound, Sign sign = Sign::nonNegative) {
     if (const char *what = malformed(formula, ranges.size()))
       return invalid(where, what);
     if (formula.steps()->size() > stepsLeft)
@@ -189,9 +189,10 @@ private:
     stepsLeft -= formula.steps()->size();
     Range range;
     int64_t value;
-    if (!bounds(formula, ranges.data(), range) || range.max < 0)
-      return invalid(where, "a formula may overflow, divide by zero or be negative");
-    if (range.min < 0 && (!evaluate(formula, minima.data(), value) || !evaluate(formula, maxima.data(), value)))
+    if (!bounds(formula, ranges.data(), range))
+      return invalid(where, "a formula may overflow or divide by zero");
+    if (sign == Sign::nonNegative && range.min < 0 &&
+        (!evaluate(formula, minima.data(), value) || !evaluate(formula, maxima.data(), value)))
       return invalid(where, "a formula is negative");
     if (needBound)
       for (const FormulaStep *step : *formula.steps())
@@ -313,7 +314,7 @@ private:
         return invalid(&launch, "a launch's operand does not exist");
     }
     for (const Formula *param : *launch.params())
-      if (Status status = checkFormula(*param, &launch, true))
+      if (Status status = checkFormula(*param, &launch, true, Sign::any))
         return status;
     if (launch.flops())
       if (Status status = checkFormula(*launch.flops(), &launch, true))

@@ -90,13 +90,14 @@ Status bindSymbols(const Program &program, const Entry &entry, const lathe_tenso
 }
 
 Status evaluateFor(const Program &program, const Formula &formula, const int64_t *symbols, const char *what,
-                   int64_t &value) {
+                   int64_t &value, Sign sign) {
   value = 0;
-  if (evaluate(formula, symbols, value))
+  if (evaluate(formula, symbols, value, sign))
     return {};
   char text[256];
   printFormula(formula, program.table(), text, sizeof text);
-  return fail(program.allocator, LATHE_SHAPE, "%s (%s) overflows or is negative for these dimensions", what, text);
+  return fail(program.allocator, LATHE_SHAPE, "%s (%s) overflows%s for these dimensions", what, text,
+              sign == Sign::any ? "" : " or is negative");
 }
 
 Status shapeOf(const Program &program, const Value &value, const int64_t *symbols, lathe_tensor &tensor,

@@ -12,7 +12,7 @@ Status bindSymbols(const Program &program, const package::Entry &entry, const la
 
 // The value of a formula, or a failure that names `what`.
 Status evaluateFor(const Program &program, const package::Formula &formula, const int64_t *symbols, const char *what,
-                   int64_t &value);
+                   int64_t &value, Sign sign = Sign::nonNegative);
 
 // Type, rank and dimensions of a value; data is left alone. `bytes` may not be needed.
 Status shapeOf(const Program &program, const package::Value &value, const int64_t *symbols, lathe_tensor &tensor,

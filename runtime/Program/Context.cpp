@@ -236,8 +236,8 @@ Status Context::plan(const int64_t *values) {
             evaluateFor(program, *program.variant(launch.kernel()).tiles(), values, "a grid", launches[i].tiles))
       return status;
     for (uint32_t j = 0; j < launch.params()->size(); ++j)
-      if (Status status =
-              evaluateFor(program, *launch.params()->Get(j), values, "a parameter", params[launches[i].firstParam + j]))
+      if (Status status = evaluateFor(program, *launch.params()->Get(j), values, "a parameter",
+                                      params[launches[i].firstParam + j], Sign::any))
         return status;
   }
   if (Status status = grow(arena, static_cast<uint64_t>(arenaSize), "an arena"))

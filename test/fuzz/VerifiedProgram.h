@@ -36,7 +36,7 @@ public:
       for (const package::Launch *launch : *entry->launches()) {
         require(launch->kernel() < program.kernels()->size());
         for (const package::Formula *param : *launch->params())
-          check(*param);
+          check(*param, runtime::Sign::any);
       }
     }
   }
@@ -47,11 +47,12 @@ private:
       std::abort();
   }
   // Evaluates at both ends of the profile; returns the value at the upper end.
-  int64_t check(const package::Formula &formula) const {
+  int64_t check(const package::Formula &formula, runtime::Sign sign = runtime::Sign::nonNegative) const {
     char text[64];
     runtime::printFormula(formula, program, text, sizeof text);
     int64_t low = 0, high = 0;
-    require(runtime::evaluate(formula, minima.data(), low) && runtime::evaluate(formula, maxima.data(), high));
+    require(runtime::evaluate(formula, minima.data(), low, sign) &&
+            runtime::evaluate(formula, maxima.data(), high, sign));
     return high;
   }
 

@@ -37,6 +37,15 @@ TEST(Formula, Values) {
   EXPECT_EQ(value(combine(FormulaOp::max, a, 128), {500, 0}), 500);
 }
 
+TEST(Formula, NegativeValuesAreForThoseWhoAskForThem) {
+  int64_t symbols[2] = {0, 0}, result = 0;
+  Built formula(symbol(0) + symbol(1) - 1);
+  EXPECT_FALSE(runtime::evaluate(*formula, symbols, result));
+  EXPECT_TRUE(runtime::evaluate(*formula, symbols, result, runtime::Sign::any));
+  EXPECT_EQ(result, -1);
+  EXPECT_FALSE(runtime::evaluate(*Built(floordiv(8, symbol(0))), symbols, result, runtime::Sign::any));
+}
+
 TEST(Formula, FailuresAreNotValues) {
   Expr a = symbol(0);
   EXPECT_EQ(value(a - 5, {4}), -1);

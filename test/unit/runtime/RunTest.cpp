@@ -32,6 +32,21 @@ TEST_F(Run, ComputesForAllShapesOfTheProfile) {
     }
 }
 
+TEST(RunOwnPackage, ParametersMayBeNegative) {
+  Model model = gatherModel();
+  model.entries[0].launches[1].params[2] = (symbol(0) - 3) * 2; // even, which is what the kernel looks at
+  Aligned package(assemble(buildTable(model), gatherSegments()));
+  Runtime runtime = makeRuntime();
+  Program program = makeProgram(runtime.get(), package);
+  Context context = makeContext(program.get());
+  for (int64_t batch = 0; batch <= 4; ++batch) {
+    GatherCase c(batch, 5);
+    c.bind(context.get());
+    EXPECT_OK(api().run(context.get()));
+    c.expectOutput(context.get());
+  }
+}
+
 TEST_F(Run, ShapesAreKnownBeforeTheRun) {
   GatherCase c(2, 5);
   lathe_tensor ids = tensor(LATHE_I64, nullptr, {2, 5}), mask = tensor(LATHE_F32, nullptr, {2, 5}), y;
