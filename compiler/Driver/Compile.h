@@ -41,6 +41,9 @@ private:
 mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> compileToModule(mlir::MLIRContext &context,
                                                                    const CompileOptions &options);
 
+/// The phase emit: writes the code of a planned module to OUTPUT.TARGET.so, one ELF object for each target.
+mlir::LogicalResult writeObjects(mlir::ModuleOp module, const CompileOptions &options, llvm::StringRef output);
+
 /// The phases emit and package: writes the package of a planned module to a file, which appears whole or not at all.
 /// With `runner`, the path of an executable, the file is that with the package appended: one file that runs.
 mlir::FailureOr<package::Summary> writePackageFile(mlir::ModuleOp module, const CompileOptions &options,

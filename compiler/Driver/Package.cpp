@@ -8,6 +8,7 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/SHA256.h"
+#include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -21,8 +22,8 @@ static std::optional<std::string> hashFile(StringRef path) {
   return llvm::toHex(llvm::SHA256::hash(llvm::arrayRefFromStringRef(bytes)), /*LowerCase=*/true);
 }
 
-FailureOr<package::Summary> lathe::writePackageFile(ModuleOp module, const CompileOptions &options, StringRef output,
-                                                    StringRef runner) {
+/// The code of all kernels, an object for each target.
+static FailureOr<std::vector<cpu::CpuObject>> emitTargets(ModuleOp module, const CompileOptions &options) {
   std::vector<cpu::CpuObject> objects;
   for (const std::string &target : options.targets) {
     cpu::EmitOptions emit;
@@ -33,8 +34,31 @@ FailureOr<package::Summary> lathe::writePackageFile(ModuleOp module, const Compi
       return failure();
     objects.push_back(std::move(*object));
   }
+  return objects;
+}
+
+LogicalResult lathe::writeObjects(ModuleOp module, const CompileOptions &options, StringRef output) {
+  FailureOr<std::vector<cpu::CpuObject>> objects = emitTargets(module, options);
+  if (failed(objects))
+    return failure();
+  for (auto [target, object] : llvm::zip(options.targets, *objects)) {
+    std::string path = (output + "." + target + ".so").str();
+    if (llvm::Error error = llvm::writeToOutput(path, [&, &elf = object.elf](llvm::raw_ostream &os) {
+          os.write(elf.data(), elf.size());
+          return llvm::Error::success();
+        }))
+      return module.emitError("can't write '") << path << "': " << llvm::toString(std::move(error));
+  }
+  return success();
+}
+
+FailureOr<package::Summary> lathe::writePackageFile(ModuleOp module, const CompileOptions &options, StringRef output,
+                                                    StringRef runner) {
+  FailureOr<std::vector<cpu::CpuObject>> objects = emitTargets(module, options);
+  if (failed(objects))
+    return failure();
   SmallVector<package::TargetCode> code;
-  for (auto [target, object] : llvm::zip(options.targets, objects))
+  for (auto [target, object] : llvm::zip(options.targets, *objects))
     code.push_back({target, object.elf, object.symbols});
 
   package::WriteOptions write;
@@ -43,12 +67,9 @@ FailureOr<package::Summary> lathe::writePackageFile(ModuleOp module, const Compi
   write.metadata["optimization"] = static_cast<int64_t>(options.optimization);
   if (auto hash = hashFile(options.input))
     write.metadata["input_sha256"] = *hash;
-  if (runner.empty())
-    return package::writePackage(module, code, write, output);
-
   FailureOr<package::Summary> summary = package::writePackage(module, code, write, output);
   std::string error;
-  if (succeeded(summary) && !tool::appendPackage(runner.str(), output.str(), output.str(), error)) {
+  if (succeeded(summary) && !runner.empty() && !tool::appendPackage(runner.str(), output.str(), output.str(), error)) {
     llvm::sys::fs::remove(output);
     return module.emitError(error);
   }

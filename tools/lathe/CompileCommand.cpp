@@ -20,7 +20,7 @@ static const std::vector<Flag> kFlags = [] {
       {"-O2", nullptr, "the default"},
       {"-O3", nullptr, "what may take longer to compile; nothing does yet"},
       {"--compile-from", "PHASE", "read IR as it is after PHASE: import, simplify, fuse, schedule, plan"},
-      {"--compile-to", "PHASE", "print the IR after PHASE: import, simplify, compress, fuse, schedule, plan"},
+      {"--compile-to", "PHASE", "print the IR after PHASE: import, simplify, compress, fuse, schedule, plan; or emit"},
       {"--locations", nullptr, "print IR with the ONNX nodes that each op comes from"},
       {"--emit", "KIND", "package (default), or exe: one file that runs"},
       {"--require-fused", "OP:N,...", "fail if fewer are recovered: attention:6,layer_norm:13"},
@@ -118,7 +118,7 @@ static int compile(const ModelSource &model, const Arguments &arguments) {
   }
   auto output = arguments.value("-o");
   if (options.to >= Phase::Emit && !output)
-    return fail("where should the package go? give -o FILE", kUsage);
+    return fail("where should the result go? give -o FILE", kUsage);
 
   mlir::DialectRegistry registry;
   registerDialects(registry);
@@ -129,6 +129,8 @@ static int compile(const ModelSource &model, const Arguments &arguments) {
     return kFailed;
   if (options.to < Phase::Emit)
     return printModule(module->get(), arguments);
+  if (options.to == Phase::Emit)
+    return failed(writeObjects(module->get(), options, *output)) ? kFailed : 0;
   auto summary = writePackageFile(module->get(), options, *output, runner);
   if (failed(summary))
     return kFailed;
@@ -144,6 +146,7 @@ const Command tool::compileCommand = {"compile",
                                       "-o FILE",
                                       "compiles an ONNX model to one file that runs",
                                       "Phases: import, simplify, compress, fuse, schedule, plan, emit, package.\n"
+                                      "--compile-to=emit writes the code of each target to FILE.TARGET.so.\n"
                                       "The same inputs and flags give the same bytes.",
                                       0,
                                       kFlags,
