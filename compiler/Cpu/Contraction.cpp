@@ -45,6 +45,8 @@ private:
       forReadRows(batch, e.add(begin, row), tileRows, [&](Value read) { body(row, read); });
     });
   }
+  void lookAhead(GemmTile &tile, const Operand &operand, Value column, Value row, Value tileRows, Value rowCount,
+                 Value next);
   void emitBlock(MutableArrayRef<Operand> operands, const schedule::Group &group, Value batch, Value rowBegin,
                  Value rowCount, Value columnBegin, Value columnEnd);
   void emitEpilogue(ArrayRef<Operand> operands, const schedule::Group &group, Value batch, Value rowBegin,
@@ -208,6 +210,19 @@ void ContractionEmitter::forJobs(Value begin, Value end, llvm::function_ref<void
   });
 }
 
+/// Sets the part of the panel at `next` that this tile asks for. The tiles of a block of rows that read one panel share
+/// the next one out among them: it comes at the rate at which this one is used up.
+void ContractionEmitter::lookAhead(GemmTile &tile, const Operand &operand, Value column, Value row, Value tileRows,
+                                   Value rowCount, Value next) {
+  if (!schedule::getPanel(operand.c.rhs))
+    return;
+  int64_t width = kWidth * sizeof(float), passes = kWidth / e.sizes.columns;
+  Value pass = e.div(e.rem(column, kWidth), e.index(e.sizes.columns)), steps = e.mul(rowCount, passes);
+  Value done = e.add(e.mul(pass, rowCount), row);
+  tile.ahead = e.bytePtr(next, e.div(e.mul(done, e.mul(tile.depth, width)), steps));
+  tile.aheadStep = e.div(e.add(e.mul(tileRows, width), e.sub(steps, 1)), steps);
+}
+
 /// Computes rows [rowBegin, rowBegin + rowCount) by columns [columnBegin, columnEnd), panels and lhs being in place.
 void ContractionEmitter::emitBlock(MutableArrayRef<Operand> operands, const schedule::Group &group, Value batch,
                                    Value rowBegin, Value rowCount, Value columnBegin, Value columnEnd) {
@@ -224,6 +239,7 @@ void ContractionEmitter::emitBlock(MutableArrayRef<Operand> operands, const sche
         tile.depth = depth;
         tile.c = operand.buffer;
         tile.strideC = e.index(kWidth);
+        lookAhead(tile, operand, column, row, tileRows, rowCount, e.elementPtr(panel, e.f32(), e.mul(depth, kWidth)));
         emitGemm(e, tileRows, columns, tile, false);
       }
       Value tileColumns = e.min(e.sub(count, column), e.index(columns));
@@ -338,15 +354,18 @@ void ContractionEmitter::emitWholeRows() {
         for (Operand &operand : operands) {
           Value stride = e.roundUp(operand.n, kWidth);
           e.loop(e.index(0), operand.n, e.sizes.columns, [&](Value column) {
+            Value panel = e.mul(e.mul(e.div(column, kWidth), depth), kWidth), next = e.add(panel, e.mul(depth, kWidth));
+            // After the last panel comes the first one again, for the next block of rows.
+            next = e.select(e.lessThan(next, e.mul(stride, depth)), next, e.index(0));
             forReadTiles(batch, blockBegin, count, [&](Value row, Value tileRows) {
               GemmTile tile;
               tile.a = e.elementPtr(lhs, e.f32(), e.mul(row, depth));
               tile.strideA = depth;
-              Value panel = e.elementPtr(operand.panels, e.f32(), e.mul(e.mul(e.div(column, kWidth), depth), kWidth));
-              tile.b = e.elementPtr(panel, e.f32(), e.rem(column, kWidth));
+              tile.b = e.elementPtr(operand.panels, e.f32(), e.add(panel, e.rem(column, kWidth)));
               tile.depth = depth;
               tile.c = e.elementPtr(operand.buffer, e.f32(), e.add(e.mul(row, stride), column));
               tile.strideC = stride;
+              lookAhead(tile, operand, column, row, tileRows, count, e.elementPtr(operand.panels, e.f32(), next));
               emitGemm(e, tileRows, e.sizes.columns, tile, false);
             });
           });

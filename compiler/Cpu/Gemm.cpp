@@ -5,13 +5,15 @@ using namespace mlir;
 using namespace lathe;
 using namespace lathe::cpu;
 
-static constexpr int64_t kPrefetch = 16; // steps of K between asking for a panel's row and reading it
 static constexpr int64_t kStride = schedule::kPanelWidth;
-static constexpr int64_t kLine = 16; // f32 of a cache line
+static constexpr int64_t kLine = 64; // bytes of a cache line
 
-static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool accumulate) {
-  std::string name = "gemm." + std::to_string(rows) + "x" + std::to_string(columns) + (accumulate ? ".add" : "");
+static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool accumulate, bool stream) {
+  std::string name = "gemm." + std::to_string(rows) + "x" + std::to_string(columns) + (accumulate ? ".add" : "") +
+                     (stream ? ".stream" : "");
   SmallVector<Type> types{e.ptr(), e.i64(), e.ptr(), e.i64(), e.ptr(), e.i64()};
+  if (stream)
+    types.append({e.ptr(), e.i64()});
   return e.getHelper(name, types, [&](ValueRange arguments) {
     Value a = arguments[0], strideA = arguments[1], b = arguments[2], depth = arguments[3], c = arguments[4],
           strideC = arguments[5];
@@ -26,10 +28,6 @@ static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool 
     auto step = [&](Value k, ValueRange values) {
       Values next(values);
       Value row = e.elementPtr(b, e.f32(), e.mul(k, kStride));
-      // A panel is read once per tile, at a stride: ask for it before the multiply-adds need it.
-      Value ahead = e.elementPtr(row, e.f32(), e.index(kStride * kPrefetch));
-      for (int64_t at = 0; at < columns; at += kLine)
-        e.make<LLVM::Prefetch>(e.elementPtr(ahead, e.f32(), e.index(at)), 0u, 3u, 1u);
       Values columnsOfB;
       for (int64_t v = 0; v < vectors; ++v)
         columnsOfB.push_back(e.loadVector(e.f32(), e.elementPtr(row, e.f32(), e.index(v * e.lanes))));
@@ -40,8 +38,44 @@ static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool 
       }
       return next;
     };
-    // One step per iteration: unrolled, LLVM moves loads up until accumulators spill.
-    Values sums = e.loop(e.index(0), depth, 1, initial, step);
+    // Unrolled where a step is short: on a core that is shared with another thread, instructions are what limits. A
+    // fence for the compiler alone keeps each step's loads behind the one before, or LLVM moves them up until sums
+    // spill.
+    int64_t unroll = e.sizes.unroll;
+    Value whole = e.mul(e.div(depth, unroll), unroll);
+    auto iterate = [&](llvm::function_ref<void(Value k, int64_t i)> prefetch) {
+      return e.loop(e.index(0), whole, unroll, initial, [&](Value k, ValueRange values) {
+        Values next(values);
+        for (int64_t i = 0; i < unroll; ++i) {
+          if (i)
+            e.make<LLVM::FenceOp>(LLVM::AtomicOrdering::acq_rel, "singlethread");
+          prefetch(k, i);
+          next = step(e.add(k, i), next);
+        }
+        return next;
+      });
+    };
+    auto ask = [&](Value k, int64_t offset) {
+      Value line = e.bytePtr(arguments[6], e.add(e.mul(k, arguments[7]), offset));
+      e.make<LLVM::Prefetch>(line, /*rw=*/0u, /*hint=*/2u, /*cache=*/1u);
+    };
+    auto askSparsely = [&](Value k, int64_t i) {
+      if (i == 0)
+        ask(k, 0);
+    };
+    auto askDensely = [&](Value k, int64_t i) {
+      for (int64_t offset = 0; offset < columns * int64_t(sizeof(float)); offset += kLine)
+        ask(e.add(k, i), offset);
+    };
+    Values sums;
+    if (stream)
+      sums = e.ifElse(
+          e.lessThan(e.mul(arguments[7], unroll), e.index(kLine + 1)), [&] { return iterate(askSparsely); },
+          [&] { return iterate(askDensely); });
+    else
+      sums = iterate([](Value, int64_t) {});
+    if (unroll > 1)
+      sums = e.loop(whole, depth, 1, sums, step);
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t v = 0; v < vectors; ++v)
         e.storeVector(sums[r * vectors + v], place(r, v));
@@ -50,7 +84,10 @@ static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool 
 
 void cpu::emitGemm(Emitter &e, Value rows, int64_t columns, const GemmTile &tile, bool accumulate) {
   Values arguments{tile.a, tile.strideA, tile.b, tile.depth, tile.c, tile.strideC};
-  auto call = [&](int64_t count) { e.make<LLVM::CallOp>(getTile(e, count, columns, accumulate), arguments); };
+  bool stream = static_cast<bool>(tile.ahead);
+  if (stream)
+    arguments.append({tile.ahead, tile.aheadStep});
+  auto call = [&](int64_t count) { e.make<LLVM::CallOp>(getTile(e, count, columns, accumulate, stream), arguments); };
   // What fits in registers: columns in halves where a full tile of them doesn't.
   int64_t limit = e.sizes.rows * e.sizes.columns / columns;
   if (auto constant = e.getConstant(rows))

@@ -67,6 +67,7 @@ struct TileSizes {
   int64_t lanes;       // f32 lanes of a vector
   int64_t rows;        // rows of the register tile
   int64_t columns;     // its columns
+  int64_t unroll;      // steps of K in one iteration of its loop
   int64_t blockRows;   // rows that share a pass over the panels
   int64_t tileRows;    // rows of a launch's tile
   int64_t tileColumns; // columns of a launch's tile
