@@ -124,10 +124,9 @@ Value GeluOp::buildScalar(OpBuilder &builder, Location loc, ValueRange operands)
     Value erf = s.make<math::ErfOp>(mul(x, s.constant(x, 0.70710678118654752440)));
     return mul(mul(x, s.constant(x, 0.5)), s.make<arith::AddFOp>(s.constant(x, 1), erf));
   }
-  case GeluKind::tanh: {
+  case GeluKind::tanh: { // x/2 (1 + tanh t) = x sigmoid(2 t), which does not cancel
     Value cubic = s.make<arith::AddFOp>(x, mul(s.constant(x, 0.044715), mul(x, mul(x, x))));
-    Value tanh = s.make<math::TanhOp>(mul(s.constant(x, 0.79788456080286535588), cubic));
-    return mul(mul(x, s.constant(x, 0.5)), s.make<arith::AddFOp>(s.constant(x, 1), tanh));
+    return mul(x, s.sigmoid(mul(s.constant(x, 2 * 0.79788456080286535588), cubic)));
   }
   case GeluKind::quick:
     return mul(x, s.sigmoid(mul(s.constant(x, 1.702), x)));
