@@ -32,19 +32,14 @@ private:
   /// For each run of tiles with one job (batch, chunk): its number and its rows.
   void forJobs(Value begin, Value end, llvm::function_ref<void(Value job, Value rowBegin, Value rowEnd)> body);
   void packPanels(const Contraction &c, Value batch, Value columnBegin, Value columnCount, Value panels);
-  Value getRows(Value batch, Value rowBegin, Value rowCount);
-  /// Rows of one batch, less those that aren't read.
-  void forReadRows(Value batch, Value begin, Value count, llvm::function_ref<void(Value count)> body) {
-    if (first.kind == Contraction::Kind::Conv)
-      return body(count);
-    e.forReadRows(e.plan.rows, e.add(e.mul(batch, rows), begin), count, body);
+  /// Blocks of those rows [begin, end) of a batch that are read. Their positions are the rows' own numbers, or count
+  /// the rows that are read: getRow() tells.
+  void forRowBlocks(Value batch, Value begin, Value end, llvm::function_ref<void(Value begin, Value count)> body);
+  Value getRow(Value position) {
+    return readRows ? e.load(e.i64(), e.elementPtr(readNumbers, e.i64(), position)) : position;
   }
-  /// Register tiles of a block, the same way; a tile's rows count from the block's.
-  void forReadTiles(Value batch, Value begin, Value count, llvm::function_ref<void(Value row, Value count)> body) {
-    forRowTiles(e, count, [&](Value row, Value tileRows) {
-      forReadRows(batch, e.add(begin, row), tileRows, [&](Value read) { body(row, read); });
-    });
-  }
+  Value getRows(Value batch, Value begin, Value count);
+  void setRows(GemmTile &tile, Value begin, Value row);
   void lookAhead(GemmTile &tile, const Operand &operand, Value column, Value row, Value tileRows, Value rowCount,
                  Value next);
   void emitBlock(MutableArrayRef<Operand> operands, const schedule::Group &group, Value batch, Value rowBegin,
@@ -61,7 +56,9 @@ private:
   Contraction first;
   std::vector<Contraction> contractions;
   Value batches, rows, depth, packedRows;
-  Value lhs; // of the current row block
+  BlockArgument readRows; // or null: all are
+  Value readNumbers;      // of the current job's rows that are read
+  Value lhs;              // of the current row block
 };
 } // namespace
 
@@ -172,10 +169,24 @@ void ContractionEmitter::packPanels(const Contraction &c, Value batch, Value col
   });
 }
 
+void ContractionEmitter::forRowBlocks(Value batch, Value begin, Value end,
+                                      llvm::function_ref<void(Value, Value)> body) {
+  Value count = e.sub(end, begin);
+  if (readRows) {
+    count = e.loop(begin, end, 1, e.index(0), [&](Value row, ValueRange read) {
+      e.store(row, e.elementPtr(readNumbers, e.i64(), read[0]));
+      return Values{e.select(e.isRead(readRows, e.add(e.mul(batch, rows), row)), e.add(read[0], 1), read[0])};
+    })[0];
+    begin = e.index(0);
+  }
+  e.loop(e.index(0), count, e.sizes.blockRows,
+         [&](Value block) { body(e.add(begin, block), e.min(e.sub(count, block), e.index(e.sizes.blockRows))); });
+}
+
 /// Where the rows of the lhs lie, `depth` elements apart: in place, or in scratch after packing them.
-Value ContractionEmitter::getRows(Value batch, Value rowBegin, Value rowCount) {
+Value ContractionEmitter::getRows(Value batch, Value begin, Value count) {
   if (schedule::readsLhsInPlace(first)) {
-    Value row = rowBegin;
+    Value row = readRows ? e.index(0) : begin;
     if (first.kind == Contraction::Kind::Conv) {
       row = e.add(e.mul(e.rem(batch, getGroups(e, first)), rows), row);
     } else if (first.batch != Dim(1)) {
@@ -190,14 +201,22 @@ Value ContractionEmitter::getRows(Value batch, Value rowBegin, Value rowCount) {
     Value base = e.getOperand(schedule::getMemory(first.lhs).getArgNumber());
     return e.elementPtr(base, e.f32(), e.mul(row, depth));
   }
-  e.loop(e.index(0), rowCount, 1, [&](Value i) {
-    Value target = e.elementPtr(packedRows, e.f32(), e.mul(i, depth));
+  e.loop(e.index(0), count, 1, [&](Value i) {
+    Value target = e.elementPtr(packedRows, e.f32(), e.mul(i, depth)), row = getRow(e.add(begin, i));
     e.forLanes(depth, [&](Value k) {
-      Value x = evaluateLhs(batch, e.add(rowBegin, i), e.lane(k, e.lanes));
-      e.storeVector(x, e.elementPtr(target, e.f32(), k));
+      e.storeVector(evaluateLhs(batch, row, e.lane(k, e.lanes)), e.elementPtr(target, e.f32(), k));
     });
   });
   return packedRows;
+}
+
+/// The lhs of a tile at `row` of the block that begins at that position.
+void ContractionEmitter::setRows(GemmTile &tile, Value begin, Value row) {
+  bool picks = readRows && schedule::readsLhsInPlace(first);
+  tile.a = picks ? lhs : e.elementPtr(lhs, e.f32(), e.mul(row, depth));
+  tile.strideA = depth;
+  if (picks)
+    tile.rows = e.elementPtr(readNumbers, e.i64(), e.add(begin, row));
 }
 
 void ContractionEmitter::forJobs(Value begin, Value end, llvm::function_ref<void(Value, Value, Value)> body) {
@@ -229,12 +248,11 @@ void ContractionEmitter::emitBlock(MutableArrayRef<Operand> operands, const sche
   int64_t columns = e.sizes.columns;
   Value count = e.sub(columnEnd, columnBegin);
   e.loop(e.index(0), count, columns, [&](Value column) {
-    forReadTiles(batch, rowBegin, rowCount, [&](Value row, Value tileRows) {
+    forRowTiles(e, rowCount, [&](Value row, Value tileRows) {
       for (Operand &operand : operands) {
         Value panel = e.elementPtr(operand.panels, e.f32(), e.mul(e.mul(e.div(column, kWidth), depth), kWidth));
         GemmTile tile;
-        tile.a = e.elementPtr(lhs, e.f32(), e.mul(row, depth));
-        tile.strideA = depth;
+        setRows(tile, rowBegin, row);
         tile.b = e.elementPtr(panel, e.f32(), e.rem(column, kWidth));
         tile.depth = depth;
         tile.c = operand.buffer;
@@ -253,6 +271,7 @@ void ContractionEmitter::emitEpilogue(ArrayRef<Operand> operands, const schedule
   auto n = e.getConstant(operands[0].n);
   bool whole = n && *n % e.sizes.columns == 0;
   auto emitRow = [&](Value i) {
+    Value row = getRow(e.add(rowBegin, i));
     auto emitVector = [&](Value position) {
       for (const Operand &operand : operands)
         e.override(operand.c.op->getResult(0), [=](ArrayRef<Index> indices) {
@@ -261,7 +280,7 @@ void ContractionEmitter::emitEpilogue(ArrayRef<Operand> operands, const schedule
           return addBias(operand.c, sum, indices);
         });
       Index column = e.lane(e.add(columnBegin, position), e.lanes);
-      Indices at = getResultIndices(operands[0].c, batch, e.add(rowBegin, i), column);
+      Indices at = getResultIndices(operands[0].c, batch, row, column);
       for (unsigned result : group.results)
         e.storeResult(result, e.evaluate(e.getResults()[result], at), at);
     };
@@ -320,12 +339,9 @@ void ContractionEmitter::emitColumns(const schedule::Group &group, Value tileOff
           operand.panels = e.elementPtr(e.getOperand(cast<BlockArgument>(operand.c.rhs).getArgNumber()), e.f32(),
                                         e.mul(columnBegin, depth));
       }
-      e.loop(rowBegin, rowEnd, e.sizes.blockRows, [&](Value row) {
-        Value count = e.min(e.sub(rowEnd, row), e.index(e.sizes.blockRows));
-        forReadRows(batch, row, count, [&](Value count) {
-          lhs = getRows(batch, row, count);
-          emitBlock(operands, group, batch, row, count, columnBegin, columnEnd);
-        });
+      forRowBlocks(batch, rowBegin, rowEnd, [&](Value begin, Value count) {
+        lhs = getRows(batch, begin, count);
+        emitBlock(operands, group, batch, begin, count, columnBegin, columnEnd);
       });
     });
   });
@@ -347,45 +363,40 @@ void ContractionEmitter::emitWholeRows() {
     for (Operand &operand : operands)
       if (!schedule::getPanel(operand.c.rhs))
         packPanels(operand.c, batch, e.index(0), operand.n, operand.panels);
-    e.loop(rowBegin, rowEnd, e.sizes.blockRows, [&](Value blockBegin) {
-      Value count = e.min(e.sub(rowEnd, blockBegin), e.index(e.sizes.blockRows));
-      forReadRows(batch, blockBegin, count, [&](Value count) {
-        lhs = getRows(batch, blockBegin, count);
-        for (Operand &operand : operands) {
-          Value stride = e.roundUp(operand.n, kWidth);
-          e.loop(e.index(0), operand.n, e.sizes.columns, [&](Value column) {
-            Value panel = e.mul(e.mul(e.div(column, kWidth), depth), kWidth), next = e.add(panel, e.mul(depth, kWidth));
-            // After the last panel comes the first one again, for the next block of rows.
-            next = e.select(e.lessThan(next, e.mul(stride, depth)), next, e.index(0));
-            forReadTiles(batch, blockBegin, count, [&](Value row, Value tileRows) {
-              GemmTile tile;
-              tile.a = e.elementPtr(lhs, e.f32(), e.mul(row, depth));
-              tile.strideA = depth;
-              tile.b = e.elementPtr(operand.panels, e.f32(), e.add(panel, e.rem(column, kWidth)));
-              tile.depth = depth;
-              tile.c = e.elementPtr(operand.buffer, e.f32(), e.add(e.mul(row, stride), column));
-              tile.strideC = stride;
-              lookAhead(tile, operand, column, row, tileRows, count, e.elementPtr(operand.panels, e.f32(), next));
-              emitGemm(e, tileRows, e.sizes.columns, tile, false);
-            });
+    forRowBlocks(batch, rowBegin, rowEnd, [&](Value blockBegin, Value count) {
+      lhs = getRows(batch, blockBegin, count);
+      for (Operand &operand : operands) {
+        Value stride = e.roundUp(operand.n, kWidth);
+        e.loop(e.index(0), operand.n, e.sizes.columns, [&](Value column) {
+          Value panel = e.mul(e.mul(e.div(column, kWidth), depth), kWidth), next = e.add(panel, e.mul(depth, kWidth));
+          // After the last panel comes the first one again, for the next block of rows.
+          next = e.select(e.lessThan(next, e.mul(stride, depth)), next, e.index(0));
+          forRowTiles(e, count, [&](Value row, Value tileRows) {
+            GemmTile tile;
+            setRows(tile, blockBegin, row);
+            tile.b = e.elementPtr(operand.panels, e.f32(), e.add(panel, e.rem(column, kWidth)));
+            tile.depth = depth;
+            tile.c = e.elementPtr(operand.buffer, e.f32(), e.add(e.mul(row, stride), column));
+            tile.strideC = stride;
+            lookAhead(tile, operand, column, row, tileRows, count, e.elementPtr(operand.panels, e.f32(), next));
+            emitGemm(e, tileRows, e.sizes.columns, tile, false);
+          });
+        });
+      }
+      e.loop(e.index(0), count, 1, [&](Value i) {
+        for (const Operand &operand : operands) {
+          Value result = operand.c.op->getResult(0), stride = e.roundUp(operand.n, kWidth);
+          size_t leading = *schedule::getLeadingDims(result, e.plan.rows);
+          e.override(result, [=](ArrayRef<Index> indices) {
+            Values dims = e.getDims(result);
+            Index place = e.linearize(indices.drop_front(leading), ArrayRef<Value>(dims).drop_front(leading));
+            Value sum = e.loadElements(operand.buffer, e.f32(), e.add(e.uniform(e.mul(i, stride)), place));
+            return addBias(operand.c, sum, indices);
           });
         }
-        e.loop(e.index(0), count, 1, [&](Value i) {
-          for (const Operand &operand : operands) {
-            Value result = operand.c.op->getResult(0), stride = e.roundUp(operand.n, kWidth);
-            size_t leading = *schedule::getLeadingDims(result, e.plan.rows);
-            e.override(result, [=](ArrayRef<Index> indices) {
-              Values dims = e.getDims(result);
-              Index place = e.linearize(indices.drop_front(leading), ArrayRef<Value>(dims).drop_front(leading));
-              Value sum = e.loadElements(operand.buffer, e.f32(), e.add(e.uniform(e.mul(i, stride)), place));
-              return addBias(operand.c, sum, indices);
-            });
-          }
-          Value row = e.add(blockBegin, i);
-          forReadRows(batch, row, e.index(1), [&](Value) { emitRow(e, rowBuffers, e.add(e.mul(batch, rows), row)); });
-          for (const Operand &operand : operands)
-            e.overrides.erase(operand.c.op->getResult(0).getAsOpaquePointer());
-        });
+        emitRow(e, rowBuffers, e.add(e.mul(batch, rows), getRow(e.add(blockBegin, i))));
+        for (const Operand &operand : operands)
+          e.overrides.erase(operand.c.op->getResult(0).getAsOpaquePointer());
       });
     });
   });
@@ -408,6 +419,10 @@ void ContractionEmitter::emit() {
   }
   if (!schedule::readsLhsInPlace(first))
     packedRows = e.takeScratch(e.mul(depth, e.sizes.blockRows));
+  if (first.kind != Contraction::Kind::Conv)
+    readRows = schedule::getReadRows(e.kernel, e.plan.rows);
+  if (readRows)
+    readNumbers = e.takeScratch(e.mul(rows, 2));
   if (e.plan.wholeRows)
     return emitWholeRows();
   Value offset = e.index(0), rowTiles = e.ceilDiv(rows, e.sizes.tileRows), scratch = e.scratchNext;

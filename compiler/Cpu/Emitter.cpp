@@ -88,21 +88,21 @@ Value Emitter::takeScratch(Value count) {
   return part;
 }
 
+Value Emitter::isRead(BlockArgument readRows, Value row) {
+  Type type = tfm::getElementType(readRows);
+  Value x = widen(loadElements(getOperand(readRows.getArgNumber()), type, uniform(row))), zero = constant(x, 0);
+  return isa<FloatType>(x.getType()) ? Value(make<arith::CmpFOp>(arith::CmpFPredicate::UNE, x, zero))
+                                     : compare(arith::CmpIPredicate::ne, x, zero);
+}
+
 void Emitter::forReadRows(const Dim &rows, Value begin, Value count, llvm::function_ref<void(Value)> body) {
-  for (BlockArgument argument : kernel.getBody().getArguments()) {
-    if (!kernel.getArgAttr(argument.getArgNumber(), kernel::kRowsAttr) || Dim::product(tfm::getDims(argument)) != rows)
-      continue;
-    Value read = loop(index(0), count, 1, index(0), [&](Value i, ValueRange values) {
-      Index place = uniform(add(begin, i));
-      Value x = widen(loadElements(getOperand(argument.getArgNumber()), tfm::getElementType(argument), place));
-      Value zero = constant(x, 0);
-      Value real = isa<FloatType>(x.getType()) ? Value(make<arith::CmpFOp>(arith::CmpFPredicate::UNE, x, zero))
-                                               : compare(arith::CmpIPredicate::ne, x, zero);
-      return Values{select(real, add(i, 1), values[0])};
-    })[0];
-    return ifThen(lessThan(index(0), read), [&] { body(read); });
-  }
-  body(count);
+  BlockArgument readRows = schedule::getReadRows(kernel, rows);
+  if (!readRows)
+    return body(count);
+  Value read = loop(index(0), count, 1, index(0), [&](Value i, ValueRange values) {
+    return Values{select(isRead(readRows, add(begin, i)), add(i, 1), values[0])};
+  })[0];
+  ifThen(lessThan(index(0), read), [&] { body(read); });
 }
 
 LLVM::LLVMFuncOp Emitter::getHelper(StringRef name, ArrayRef<Type> arguments,

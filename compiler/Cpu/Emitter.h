@@ -39,6 +39,8 @@ public:
   /// The next `count` f32 of scratch, 64-byte aligned; in the order in which the schedule's formula counts them.
   Value takeScratch(Value count);
   Value scratchNext; // what is not taken yet
+  /// Whether the row is read, by what a kernel's argument says (schedule::getReadRows).
+  Value isRead(mlir::BlockArgument readRows, Value row);
   /// Runs the body for the rows [begin, begin + count) of results that have `rows` rows: with their number up to the
   /// last one that is read, and not at all if none is. All are, but for what `kernel.rows` says.
   void forReadRows(const Dim &rows, Value begin, Value count, llvm::function_ref<void(Value count)> body);

@@ -8,19 +8,29 @@ using namespace lathe::cpu;
 static constexpr int64_t kStride = schedule::kPanelWidth;
 static constexpr int64_t kLine = 64; // bytes of a cache line
 
-static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool accumulate, bool stream) {
+static Values getOperands(const GemmTile &tile) {
+  Values operands{tile.a,       tile.strideA, tile.b,     tile.depth,    tile.c,
+                  tile.strideC, tile.rows,    tile.ahead, tile.aheadStep};
+  llvm::erase(operands, Value());
+  return operands;
+}
+
+static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool accumulate, const GemmTile &tile) {
+  bool picks = static_cast<bool>(tile.rows), stream = static_cast<bool>(tile.ahead);
   std::string name = "gemm." + std::to_string(rows) + "x" + std::to_string(columns) + (accumulate ? ".add" : "") +
-                     (stream ? ".stream" : "");
-  SmallVector<Type> types{e.ptr(), e.i64(), e.ptr(), e.i64(), e.ptr(), e.i64()};
-  if (stream)
-    types.append({e.ptr(), e.i64()});
+                     (picks ? ".rows" : "") + (stream ? ".stream" : "");
+  Values operands = getOperands(tile);
+  auto types = llvm::map_to_vector(operands, [](Value operand) { return operand.getType(); });
   return e.getHelper(name, types, [&](ValueRange arguments) {
     Value a = arguments[0], strideA = arguments[1], b = arguments[2], depth = arguments[3], c = arguments[4],
-          strideC = arguments[5];
+          strideC = arguments[5], numbers = picks ? arguments[6] : Value();
+    Value ahead = stream ? arguments.drop_back().back() : Value(), aheadStep = stream ? arguments.back() : Value();
     int64_t vectors = columns / e.lanes;
     Values rowsOfA, initial;
     for (int64_t r = 0; r < rows; ++r)
-      rowsOfA.push_back(e.elementPtr(a, e.f32(), e.mul(strideA, r)));
+      rowsOfA.push_back(e.elementPtr(
+          a, e.f32(),
+          e.mul(strideA, picks ? e.load(e.i64(), e.elementPtr(numbers, e.i64(), e.index(r))) : e.index(r))));
     auto place = [&](int64_t r, int64_t v) { return e.elementPtr(c, e.f32(), e.add(e.mul(strideC, r), v * e.lanes)); };
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t v = 0; v < vectors; ++v)
@@ -56,7 +66,7 @@ static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool 
       });
     };
     auto ask = [&](Value k, int64_t offset) {
-      Value line = e.bytePtr(arguments[6], e.add(e.mul(k, arguments[7]), offset));
+      Value line = e.bytePtr(ahead, e.add(e.mul(k, aheadStep), offset));
       e.make<LLVM::Prefetch>(line, /*rw=*/0u, /*hint=*/2u, /*cache=*/1u);
     };
     auto askSparsely = [&](Value k, int64_t i) {
@@ -70,7 +80,7 @@ static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool 
     Values sums;
     if (stream)
       sums = e.ifElse(
-          e.lessThan(e.mul(arguments[7], unroll), e.index(kLine + 1)), [&] { return iterate(askSparsely); },
+          e.lessThan(e.mul(aheadStep, unroll), e.index(kLine + 1)), [&] { return iterate(askSparsely); },
           [&] { return iterate(askDensely); });
     else
       sums = iterate([](Value, int64_t) {});
@@ -83,11 +93,9 @@ static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool 
 }
 
 void cpu::emitGemm(Emitter &e, Value rows, int64_t columns, const GemmTile &tile, bool accumulate) {
-  Values arguments{tile.a, tile.strideA, tile.b, tile.depth, tile.c, tile.strideC};
-  bool stream = static_cast<bool>(tile.ahead);
-  if (stream)
-    arguments.append({tile.ahead, tile.aheadStep});
-  auto call = [&](int64_t count) { e.make<LLVM::CallOp>(getTile(e, count, columns, accumulate, stream), arguments); };
+  auto call = [&](int64_t count) {
+    e.make<LLVM::CallOp>(getTile(e, count, columns, accumulate, tile), getOperands(tile));
+  };
   // What fits in registers: columns in halves where a full tile of them doesn't.
   int64_t limit = e.sizes.rows * e.sizes.columns / columns;
   if (auto constant = e.getConstant(rows))

@@ -20,7 +20,7 @@ struct Formulas {
   Dim tiles, scratch;
 };
 
-Formulas getContractionFormulas(const KernelPlan &plan, const TileSizes &sizes) {
+Formulas getContractionFormulas(kernel::FuncOp kernel, const KernelPlan &plan, const TileSizes &sizes) {
   Contraction first = *getContraction(plan.anchors[0]);
   size_t width = 1; // of the widest group
   for (const Group &group : plan.groups)
@@ -28,6 +28,8 @@ Formulas getContractionFormulas(const KernelPlan &plan, const TileSizes &sizes) 
   Dim tileRows = Dim::ceildiv(first.m, sizes.tileRows), scratch = 0;
   if (!readsLhsInPlace(first))
     scratch = scratch + floats(Dim(sizes.blockRows) * first.k);
+  if (first.kind != Contraction::Kind::Conv && getReadRows(kernel, plan.rows))
+    scratch = scratch + floats(Dim(2) * first.m); // numbers of the rows that are read, of 64 bits
   if (!plan.wholeRows) {
     Dim chunks = 0;
     bool packs = false;
@@ -68,7 +70,7 @@ Formulas getAttentionFormulas(tfm::AttentionOp op, const TileSizes &sizes) {
 Formulas getFormulas(kernel::FuncOp kernel, const KernelPlan &plan, const TileSizes &sizes) {
   switch (plan.strategy) {
   case Strategy::Contraction:
-    return getContractionFormulas(plan, sizes);
+    return getContractionFormulas(kernel, plan, sizes);
   case Strategy::Attention:
     return getAttentionFormulas(cast<tfm::AttentionOp>(plan.anchors[0]), sizes);
   case Strategy::Scatter:

@@ -29,6 +29,13 @@ bool schedule::readsLhsInPlace(const Contraction &c) {
   return getMemory(c.lhs) && !c.transposeLhs && tfm::getElementType(c.lhs).isF32();
 }
 
+BlockArgument schedule::getReadRows(kernel::FuncOp kernel, const Dim &rows) {
+  for (BlockArgument argument : kernel.getBody().getArguments())
+    if (kernel.getArgAttr(argument.getArgNumber(), kernel::kRowsAttr) && Dim::product(tfm::getDims(argument)) == rows)
+      return argument;
+  return BlockArgument();
+}
+
 kernel::PanelAttr schedule::getPanel(Value value) {
   auto argument = dyn_cast<BlockArgument>(value);
   auto kernel = argument ? dyn_cast<kernel::FuncOp>(argument.getOwner()->getParentOp()) : kernel::FuncOp();

@@ -59,6 +59,8 @@ Dim getTrailingSize(mlir::Value value, size_t first);
 mlir::BlockArgument getMemory(mlir::Value value);
 /// Whether the contraction's lhs lies in memory as its rows, so that tiles read it without a copy.
 bool readsLhsInPlace(const Contraction &contraction);
+/// The kernel's argument that is 0 for those of `rows` rows that nobody reads, or null: all are read.
+mlir::BlockArgument getReadRows(kernel::FuncOp kernel, const Dim &rows);
 /// The panel layout of a kernel's argument, or null.
 kernel::PanelAttr getPanel(mlir::Value value);
 
