@@ -2,6 +2,7 @@
 #include "mlir/IR/SymbolTable.h"
 #include "passes/Passes.h"
 #include "passes/Plan/Arena.h"
+#include "passes/Plan/Batch.h"
 #include "passes/Plan/Flops.h"
 #include "llvm/ADT/MapVector.h"
 
@@ -32,7 +33,8 @@ public:
     if (failed(check()) || failed(placeBuffers()))
       return failure();
     builder.setInsertionPoint(function);
-    auto entry = program::EntryOp::create(builder, function.getLoc(), function.getName(), formula(arena), StringAttr());
+    auto entry = program::EntryOp::create(builder, function.getLoc(), function.getName(), formula(arena),
+                                          plan::findBatch(function));
     builder.setInsertionPointToStart(&entry.getBody().emplaceBlock());
     for (auto require : function.getOps<tfm::RequireOp>())
       builder.clone(*require);

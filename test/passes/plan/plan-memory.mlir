@@ -24,7 +24,7 @@ module attributes {tfm.symbols = {n = array<i64: 1, 512>}} {
     kernel.return %0 : !flat
   }
   // 1536 bytes a row of 384, 6144 of 1536. %a is dead when %d is written; %d goes on as %f.
-  // CHECK-LABEL: program.entry @main arena(<7680*n>) {
+  // CHECK-LABEL: program.entry @main arena(<7680*n>) batch "n" {
   // CHECK-DAG: %[[X:.*]] = program.input "x"
   // CHECK-DAG: %[[Y:.*]] = program.output "y"
   // CHECK-DAG: %[[PANELS:.*]] = program.weight @up layout <width = 32>
