@@ -10,7 +10,7 @@ help:
 	@echo "make build   the tools, into build/bin"
 	@echo "make bench   time Lathe beside ONNX Runtime and OpenVINO; writes docs/performance.md"
 	@echo "make dist    a tarball that runs elsewhere: tools, runtime, headers, docs"
-	@echo "make fuzz    run every fuzzer for seconds=3600"
+	@echo "make fuzz    run every fuzzer runs=5000000 times, for seconds=3600 at most"
 	@echo "make tidy    clang-format and clang-tidy over all of it"
 
 packages:
@@ -35,8 +35,9 @@ sanitize: packages
 	@cmake --build build-sanitize -j $(jobs)
 
 fuzz: sanitize
-	@test/fuzz/run.sh $(seconds)
+	@test/fuzz/run.sh $(seconds) $(runs)
 fuzz: seconds := 3600
+fuzz: runs := 5000000
 
 tidy: build
 	@scripts/tidy.sh --all

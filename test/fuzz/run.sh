@@ -1,29 +1,33 @@
 #!/bin/bash
-# Runs every fuzzer of build-sanitize for SECONDS: run.sh SECONDS [NAME ...]. What it learns stays in
-# build-sanitize/test/fuzz/corpus; a finding is written beside it, named in the output, and fails the run.
+# Runs the fuzzers of build-sanitize, as many at a time as there are cores: run.sh SECONDS [RUNS [NAME ...]]. Each stops
+# after SECONDS or RUNS executions. What it learns stays in build-sanitize/test/fuzz/corpus; a finding is written beside
+# it, named in the output, and fails the run.
 set -e
 cd "$(dirname "$0")/../.."
-seconds=$1
-shift
-fuzzers=build-sanitize/test/fuzz
-failed=
-for fuzzer in "$fuzzers"/fuzz-*; do
-  name=$(basename "$fuzzer")
-  name=${name#fuzz-}
-  [ $# = 0 ] || [[ " $* " = *" $name "* ]] || continue
-  corpus=$fuzzers/corpus/$name
-  mkdir -p "$corpus" "$fuzzers/findings"
-  seeds=
-  for folder in test/fuzz/seeds/$name "$fuzzers/seeds/$name"; do # found by hand or earlier; made by the build
-    [ ! -d "$folder" ] || seeds="$seeds $folder"
+export seconds=$1 runs=${2:--1} fuzzers=build-sanitize/test/fuzz
+shift $(($# < 2 ? $# : 2))
+[ $# -gt 0 ] || set -- $(cd "$fuzzers" && ls -d fuzz-* | sed 's/^fuzz-//')
+
+# The importer's seeds are ONNX's own tests as well.
+if [ -d /usr/share/libonnx-testdata/data/node ] && [ ! -d "$fuzzers/seeds/onnx" ]; then
+  mkdir -p "$fuzzers/seeds/onnx"
+  for model in /usr/share/libonnx-testdata/data/node/*/model.onnx; do
+    cp "$model" "$fuzzers/seeds/onnx/$(basename "$(dirname "$model")")"
   done
-  echo "fuzzing $name for $seconds s"
-  log=$fuzzers/$name.log
-  if ! "$fuzzer" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
-    -artifact_prefix="$fuzzers/findings/$name-" "$corpus" $seeds >"$log" 2>&1; then
-    tail -n 40 "$log"
-    failed="$failed $name"
-  fi
-  grep -E 'number_of_executed_units|new_units_added' "$log" || true
-done
-[ -z "$failed" ] || { echo "error: findings in$failed; hint: they lie in $fuzzers/findings"; exit 1; }
+fi
+
+fuzz() {
+  name=$1 log=$fuzzers/$1.log
+  mkdir -p "$fuzzers/corpus/$name" "$fuzzers/findings"
+  seeds=$(ls -d "test/fuzz/seeds/$name" "$fuzzers/seeds/$name" 2>/dev/null) # by hand or found earlier; made by the build
+  "$fuzzers/fuzz-$name" -max_total_time="$seconds" -runs="$runs" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+    -artifact_prefix="$fuzzers/findings/$name-" "$fuzzers/corpus/$name" $seeds >"$log" 2>&1 && failed= || failed=1
+  echo "$name: $(grep -oP 'number_of_executed_units:\s*\K\d+' "$log" || echo 0) executions," \
+    "$(grep -oP 'new_units_added:\s*\K\d+' "$log" || echo 0) new inputs"
+  [ -z "$failed" ] && return
+  tail -n 40 "$log"
+  echo "error: $name has a finding; hint: it lies in $fuzzers/findings"
+  return 1
+}
+export -f fuzz
+printf '%s\n' "$@" | xargs -P "$(nproc)" -I{} bash -c 'fuzz {}'
