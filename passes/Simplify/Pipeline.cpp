@@ -18,6 +18,7 @@ void lathe::buildSimplifyPipeline(OpPassManager &manager, const SimplifyOptions 
   manager.addPass(createRecoverRotaryPass());
   manager.addPass(createRecoverAttentionPass());
   manager.addPass(createRecoverPoolingPass());
+  manager.addPass(createHoistSlicesPass());
   manager.addPass(createCSEPass());
   manager.addPass(createCanonicalizePass());
   if (!options.requireFused.empty())

@@ -52,6 +52,13 @@ def RecoverEmbeddingPass : Simplify_Pass<"lathe-recover-embedding"> {
 def RecoverPoolingPass : Simplify_Pass<"lathe-recover-pooling"> {
   let summary = "masked means over a sequence as tfm.mean_pool, division by the norm as tfm.l2_normalize";
 }
+def HoistSlicesPass : Simplify_Pass<"lathe-hoist-slices"> {
+  let summary = "where only some rows of a computation are read, computes only those";
+  let description = [{
+    A classifier that reads the first token needs that token's row of the last layer alone: its slice moves up through
+    elementwise ops, linear, norms and the queries of an attention, whatever else nobody reads.
+  }];
+}
 def RequireFusedPass : Simplify_Pass<"lathe-require-fused"> {
   let summary = "fails unless so many ops of each kind were recovered";
   let options = [Option<"ops", "ops", "std::string", "\"\"", "as in attention:6,layer_norm:13; each at least so often">];
