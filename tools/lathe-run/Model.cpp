@@ -38,7 +38,7 @@ std::string Value::text() const {
 
 std::vector<Flag> ModelOptions::loadFlags() {
   return {{"--target", "NAME", "use this variant of the code, as x86-64-v3 (default: the best that can run)"},
-          {"--verify-weights", "MODE", "check the weights' hashes lazily (default), eagerly or off"},
+          {"--verify-weights", "MODE", "when to check the weights' hashes: lazy (default), eager or off"},
           {"--digest", "HEX", "refuse the package unless SHA-256 of its first 128 bytes is this"},
           {"--signature", "FILE", "refuse it unless this Ed25519 signature of its first 128 bytes is valid"},
           {"--public-key", "FILE", "the signature's key, 32 bytes"},
