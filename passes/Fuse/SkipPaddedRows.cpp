@@ -1,8 +1,10 @@
 // Marks kernels of which only the rows of real tokens are read: a padded batch then costs what its tokens cost.
 //
-// Backwards from the outputs, every value of @main is needed not at all, in the rows where a mask isn't 0, or wholly.
-// Pooling asks for real rows only. An attention of which real rows are asked, with the same mask as its padding, asks
-// for real queries, keys and values only: a real query may see at least itself, so masked_row never applies to it.
+// Backwards from the outputs, every value of @main is needed not at all, in some rows, or wholly. Pooling asks for real
+// rows only. An attention of which real rows are asked, with the same mask as its padding, asks for real queries, keys
+// and values only: a real query may see at least itself, so masked_row never applies to it. Any other attention that
+// only a mask restricts asks for the keys and values of real rows, and of all rows of a sequence that has no real one,
+// for its masked_row may read them. Who reads the first token asks for the first rows.
 #include "dialects/Kernel/Kernel.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "passes/Passes.h"
@@ -18,19 +20,30 @@ namespace lathe {
 
 namespace {
 
-/// What is read of a value. Rows: row r only where element r of the mask, a value of @main, isn't 0; row r is elements
-/// [r * n, (r + 1) * n), n being the value's elements by the mask's. So reshapes don't change it.
+/// What is read of a value. Rows: row r only where element r of the mask, a value of @main, isn't 0. With `first`, the
+/// first row of each sequence too, and all rows of sequences that the mask is 0 in; without a mask, the first rows
+/// alone. Row r is elements [r * n, (r + 1) * n) of a value whose elements are n times the product of `dims`, which are
+/// the mask's: batch and sequence. So reshapes don't change it.
 struct Need {
   enum Kind { None, Rows, All } kind = None;
   Value mask;
+  bool first = false;
+  SmallVector<Dim, 2> dims;
 
-  static Need rows(Value mask) { return {Rows, mask}; }
-  static Need all() { return {All, {}}; }
+  static Need rows(Value mask, bool first = false) { return {Rows, mask, first, tfm::getDims(mask)}; }
+  static Need firstRows(ArrayRef<Dim> dims) { return {Rows, {}, true, SmallVector<Dim, 2>(dims)}; }
+  static Need all() { return {All, {}, false, {}}; }
   void join(const Need &other) {
-    if (kind == None || other.kind == All)
+    if (kind == None || other.kind == All) {
       *this = other;
-    else if (kind == Rows && other.kind == Rows && mask != other.mask)
-      *this = all();
+    } else if (kind == Rows && other.kind == Rows) {
+      if (dims != other.dims || (mask && other.mask && mask != other.mask)) {
+        *this = all();
+      } else {
+        first |= other.first;
+        mask = mask ? mask : other.mask;
+      }
+    }
   }
 };
 
@@ -87,12 +100,11 @@ public:
 
   kernel::FuncOp getKernel(kernel::LaunchOp launch) { return symbols.lookup<kernel::FuncOp>(launch.getKernel()); }
 
-  /// The mask of the rows that are read of a launch's results, or null: more is read.
-  Value getMask(kernel::LaunchOp launch) {
+  Need getNeed(kernel::LaunchOp launch) {
     Need need;
     for (Value output : launch.getOutputs())
       need.join(needs.lookup(output));
-    return need.kind == Need::Rows ? need.mask : Value();
+    return need;
   }
 
 private:
@@ -136,8 +148,8 @@ private:
   }
 
   /// Whether [.., last] has rows that end at the last dimension or before it.
-  static bool hasRowsWithin(Value value, Value mask, size_t axis) {
-    Dim rows = Dim::product(tfm::getDims(mask)), product = 1;
+  static bool hasRowsWithin(Value value, const Need &need, size_t axis) {
+    Dim rows = Dim::product(need.dims), product = 1;
     SmallVector<Dim> dims = tfm::getDims(value);
     if (!rows.isValid())
       return false;
@@ -161,46 +173,63 @@ private:
       return rows ? Need::rows(mask) : Need::all();
     }
     // What is in rows that nothing reads is anything: integers of it might be taken for indices.
-    if (need.kind == Need::All || !isa<FloatType>(tfm::getElementType(value)))
+    if (!isa<FloatType>(tfm::getElementType(value)))
       return Need::all();
+    if (auto attention = dyn_cast<tfm::AttentionOp>(op))
+      return getAttentionNeed(attention, operand.getOperandNumber(), need, launch);
+    if (auto slice = dyn_cast<tfm::SliceOp>(op); slice && takesFirstRows(slice))
+      return Need::firstRows(ArrayRef<Dim>(tfm::getDims(value)).take_front(2));
+    if (need.kind == Need::All)
+      return need;
     size_t last = std::max<size_t>(tfm::getDims(value).size(), 1) - 1;
     bool rows =
         llvm::TypeSwitch<Operation *, bool>(op)
             .Case<tfm::ReshapeOp>([](auto) { return true; })
             .Case<tfm::LinearOp, tfm::LayerNormOp, tfm::RmsNormOp, tfm::L2NormalizeOp>([&](auto) {
-              return operand.getOperandNumber() == 0 && hasRowsWithin(value, need.mask, last) &&
-                     hasRowsWithin(op->getResult(0), need.mask, last);
+              return operand.getOperandNumber() == 0 && hasRowsWithin(value, need, last) &&
+                     hasRowsWithin(op->getResult(0), need, last);
             })
             .Case([&](tfm::RotaryOp rotary) {
-              return operand.getOperandNumber() == 0 && hasRowsWithin(rotary.getInput(), need.mask, last);
-            })
-            .Case([&](tfm::AttentionOp attention) {
-              if (operand.getOperandNumber() > 2)
-                return false;
-              SmallVector<Dim> mask = tfm::getDims(need.mask), from = tfm::getDims(value);
-              if (mask.size() != 2 || ArrayRef<Dim>(mask) != ArrayRef<Dim>(from).take_front(2) ||
-                  ArrayRef<Dim>(mask) != ArrayRef<Dim>(tfm::getDims(attention.getResult())).take_front(2))
-                return false;
-              if (operand.getOperandNumber() == 0)
-                return true;
-              bool diagonal = !attention.getOffset() || attention.getOffset()->getDims()[0] == Dim(0);
-              return diagonal && attention.getWindow().value_or(1) >= 1 && attention.getPadding() &&
-                     getRoot(attention.getPadding(), launch) == need.mask;
+              return operand.getOperandNumber() == 0 && hasRowsWithin(rotary.getInput(), need, last);
             })
             .Case([&](tfm::SliceOp slice) {
               SmallVector<Dim> from = tfm::getDims(value), to = tfm::getDims(slice.getResult());
               for (size_t i = 0; i < last; ++i)
                 if (from[i] != to[i] || slice.getStarts().getDims()[i] != Dim(0) || slice.getSteps()[i] != 1)
                   return false;
-              return hasRowsWithin(value, need.mask, last);
+              return hasRowsWithin(value, need, last);
             })
             .Case([&](tfm::ConcatOp concat) {
-              return static_cast<size_t>(concat.getAxis()) == last && hasRowsWithin(value, need.mask, last);
+              return static_cast<size_t>(concat.getAxis()) == last && hasRowsWithin(value, need, last);
             })
             .Default([&](Operation *) {
               return isa<tfm::ElementwiseOpInterface>(op) && tfm::getDims(value) == tfm::getDims(op->getResult(0));
             });
     return rows ? need : Need::all();
+  }
+
+  /// x[:, 0:1, :]
+  static bool takesFirstRows(tfm::SliceOp slice) {
+    SmallVector<Dim> from = tfm::getDims(slice.getInput()), to = tfm::getDims(slice.getResult());
+    return from.size() == 3 && from[0] == to[0] && to[1] == Dim(1) && from[2] == to[2] &&
+           llvm::all_of(slice.getStarts().getDims(), [](const Dim &start) { return start == Dim(0); });
+  }
+
+  Need getAttentionNeed(tfm::AttentionOp attention, unsigned operand, const Need &need, kernel::LaunchOp launch) {
+    auto fits = [&](ArrayRef<Dim> rows, Value value) {
+      return rows.size() == 2 && rows == ArrayRef<Dim>(tfm::getDims(value)).take_front(2);
+    };
+    if (operand > 2 || (need.kind == Need::Rows && !fits(need.dims, attention.getResult())))
+      return Need::all();
+    if (operand == 0)
+      return need.kind == Need::Rows && !fits(need.dims, attention.getQuery()) ? Need::all() : need;
+    Value padding = attention.getPadding() ? getRoot(attention.getPadding(), launch) : Value();
+    if (!padding || !fits(tfm::getDims(padding), attention.getKey()))
+      return Need::all();
+    bool diagonal = !attention.getOffset() || attention.getOffset()->getDims()[0] == Dim(0);
+    if (need.kind == Need::Rows && need.mask == padding && !need.first)
+      return diagonal && attention.getWindow().value_or(1) >= 1 ? need : Need::all();
+    return attention.getCausal() || attention.getWindow() ? Need::all() : Need::rows(padding, /*first=*/true);
   }
 
   SymbolTable symbols;
@@ -234,15 +263,18 @@ struct SkipPaddedRows : lathe::impl::SkipPaddedRowsPassBase<SkipPaddedRows> {
   void mark(kernel::FuncOp kernel, ArrayRef<kernel::LaunchOp> users, Analysis &analysis) {
     if (users.empty() || checksIndices(kernel))
       return;
-    SmallVector<Value> masks;
+    SmallVector<Need, 0> needs;
     for (kernel::LaunchOp launch : users) {
-      Value mask = analysis.getMask(launch);
-      Operation *source = mask ? mask.getDefiningOp() : nullptr;
-      if (!mask || (source && (!isa<kernel::LaunchOp>(source) || !source->isBeforeInBlock(launch))) ||
-          (!masks.empty() && mask.getType() != masks[0].getType()))
+      Need need = analysis.getNeed(launch);
+      Operation *source = need.mask ? need.mask.getDefiningOp() : nullptr;
+      if (need.kind != Need::Rows || !need.mask ||
+          (source && (!isa<kernel::LaunchOp>(source) || !source->isBeforeInBlock(launch))) ||
+          (!needs.empty() && (need.first != needs[0].first || need.mask.getType() != needs[0].mask.getType())))
         return;
-      masks.push_back(mask);
+      needs.push_back(need);
     }
+    auto masks =
+        llvm::map_to_vector(needs, [&](const Need &need) { return need.first ? addFirst(need.mask) : need.mask; });
     unsigned position = 0, count = kernel.getNumArguments();
     auto isMask = [&](unsigned argument) {
       return llvm::all_of(llvm::zip_equal(users, masks), [&](auto entry) {
@@ -261,6 +293,42 @@ struct SkipPaddedRows : lathe::impl::SkipPaddedRowsPassBase<SkipPaddedRows> {
     kernel.setArgAttr(position, kernel::kRowsAttr, UnitAttr::get(&getContext()));
     marked += 1;
   }
+
+  /// A launch behind the mask: where it isn't 0, the first of each sequence, and sequences in which it is 0 everywhere.
+  Value addFirst(Value mask) {
+    Value &result = withFirst[mask];
+    if (result)
+      return result;
+    SmallVector<Dim> dims = tfm::getDims(mask);
+    Location loc = mask.getLoc();
+    auto makeType = [](ArrayRef<Dim> dims, Type element) { return tfm::getTensorType(dims, element); };
+    OpBuilder b(&getContext());
+    Type i1 = b.getI1Type(), i32 = b.getI32Type(), i64 = b.getI64Type(), all = makeType(dims, i1);
+    auto function = getOperation().lookupSymbol<func::FuncOp>("main");
+    b.setInsertionPoint(function);
+    auto kernel = kernel::FuncOp::create(b, loc, "read_rows", b.getFunctionType(mask.getType(), all),
+                                         kernel::Anchor::reduction, ArrayAttr(), ArrayAttr(), ArrayAttr(), ArrayAttr());
+    Value x = kernel.getBody().emplaceBlock().addArgument(mask.getType(), loc);
+    b.setInsertionPointToEnd(&kernel.getBody().front());
+    auto compare = [&](tfm::Predicate predicate, Value value) {
+      auto type = RankedTensorType::get({}, tfm::getElementType(value));
+      Value zero = tfm::ConstantOp::create(b, loc, DenseElementsAttr::get(type, b.getZeroAttr(type.getElementType())));
+      return tfm::CompareOp::create(b, loc, makeType(tfm::getDims(value), i1), predicate, value, zero);
+    };
+    Value real = compare(tfm::Predicate::ne, x);
+    Value count = tfm::CastOp::create(b, loc, makeType(dims, i32), real);
+    Value most = tfm::ReduceMaxOp::create(b, loc, makeType({dims[0], Dim(1)}, i32), count, ArrayRef<int64_t>{1});
+    Value place = tfm::IotaOp::create(b, loc, makeType(dims[1], i64), tfm::DimsAttr::get(&getContext(), Dim(0)), 1);
+    real = tfm::OrOp::create(b, loc, all, real, compare(tfm::Predicate::eq, most));
+    real = tfm::OrOp::create(b, loc, all, real, compare(tfm::Predicate::eq, place));
+    kernel::ReturnOp::create(b, loc, real);
+    SymbolTable(getOperation()).insert(kernel);
+    b.setInsertionPointAfterValue(mask);
+    result = kernel::LaunchOp::create(b, loc, all, kernel.getSymName(), mask, ArrayAttr()).getOutputs()[0];
+    return result;
+  }
+
+  llvm::DenseMap<Value, Value> withFirst;
 };
 
 } // namespace

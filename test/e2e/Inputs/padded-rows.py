@@ -1,5 +1,6 @@
 """Writes a small encoder that pools by its mask, a padded batch for it, and each of its sentences alone; or compares the
-results. Padding holds NaN: whatever of it were read would show.
+results. Padding holds NaN: whatever of it were read would show. Two more encoders read the first token, one of them all
+rows too, for a batch whose padding holds numbers: it may reach a first token, and must then be computed.
 
 padded-rows.py write DIR | padded-rows.py compare DIR"""
 import array
@@ -26,7 +27,7 @@ def read_rows(path, width):
     return [data[i:i + width] for i in range(0, len(data), width)]
 
 
-def write_model(path, rng):
+def write_model(path, rng, outputs):
     def weight(name, *shape):
         count = 1
         for n in shape:
@@ -55,19 +56,23 @@ def write_model(path, rng):
     %n2 = tfm.layer_norm %r2 {epsilon = 1.0e-05 : f64} : (!x) -> !x
     %weights = tfm.cast %mask : (!ids) -> tensor<?x?xf32, #tfm.dims<b, s>>
     %p = tfm.mean_pool %n2, %weights {floor = 1.0e-9 : f64} : (!x, tensor<?x?xf32, #tfm.dims<b, s>>) -> !p
-    return %p : !p
+    %f = tfm.slice %n2 {starts = #tfm.dims<0, 0, 0>, steps = array<i64: 1, 1, 1>} : (!x) -> !f
+    return %OUTPUTS : TYPES
   }
 }
-""".replace("HxF", f"{H}x{F}").replace("FxH", f"{F}x{H}")
+""".replace("%OUTPUTS", ", ".join(f"%{name}" for name, _ in outputs)).replace(
+        "TYPES", ", ".join(kind for _, kind in outputs)).replace("HxF", f"{H}x{F}").replace("FxH", f"{F}x{H}")
+    results = ", ".join(f'{kind} {{tfm.name = "{"y" if name != "n2" else "rows"}"}}' for name, kind in outputs)
     with open(path, "w") as file:
         file.write(f"""!ids = tensor<?x?xi64, #tfm.dims<b, s>>
 !keep = tensor<?x?xi1, #tfm.dims<b, s>>
 !x = tensor<?x?x{H}xf32, #tfm.dims<b, s, {H}>>
 !h = tensor<?x?x{F}xf32, #tfm.dims<b, s, {F}>>
 !p = tensor<?x{H}xf32, #tfm.dims<b, {H}>>
+!f = tensor<?x1x{H}xf32, #tfm.dims<b, 1, {H}>>
 !w = tensor<{H}x{H}xf32>
 module attributes {{tfm.symbols = {{b = array<i64: 1, 64>, s = array<i64: 1, 128>}}}} {{
-{weights}  func.func @main(%x: !x {{tfm.name = "x"}}, %mask: !ids {{tfm.name = "mask"}}) -> (!p {{tfm.name = "y"}}) {{
+{weights}  func.func @main(%x: !x {{tfm.name = "x"}}, %mask: !ids {{tfm.name = "mask"}}) -> ({results}) {{
 {gets}{body}""")
 
 
@@ -75,7 +80,10 @@ def main():
     command, folder = sys.argv[1:]
     if command == "write":
         rng = random.Random(1)
-        write_model(f"{folder}/model.mlir", rng)
+        state = rng.getstate()
+        for name, outputs in [("model", [("p", "!p")]), ("first", [("f", "!f")]), ("all", [("f", "!f"), ("n2", "!x")])]:
+            rng.setstate(state)
+            write_model(f"{folder}/{name}.mlir", rng, outputs)
         batch, masks = array.array("f"), array.array("q")
         for number, (begin, end) in enumerate(SENTENCES):
             tokens = array.array("f", (rng.uniform(-1, 1) for _ in range((end - begin) * H)))
@@ -85,6 +93,11 @@ def main():
             batch += array.array("f", [nan] * (begin * H)) + tokens + array.array("f", [nan] * ((S - end) * H))
             masks.extend(int(begin <= s < end) for s in range(S))
         write_npy(f"{folder}/x.npy", "<f4", (len(SENTENCES), S, H), batch)
+        numbers = array.array("f", (x if x == x else rng.uniform(-1, 1) for x in batch))
+        write_npy(f"{folder}/numbers.npy", "<f4", (len(SENTENCES), S, H), numbers)
+        masks[S:2 * S] = array.array("q", [0] * S)  # a sentence without a token
+        write_npy(f"{folder}/empty.npy", "<i8", (len(SENTENCES), S), masks)
+        masks[S:2 * S] = array.array("q", [1] * 5 + [0] * (S - 5))
         write_npy(f"{folder}/mask.npy", "<i8", (len(SENTENCES), S), masks)
         return
     padded = read_rows(f"{folder}/padded/y.npy", H)

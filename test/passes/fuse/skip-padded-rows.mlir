@@ -151,3 +151,45 @@ module attributes {tfm.symbols = {b = array<i64: 1, 8>, s = array<i64: 1, 64>}} 
     return %p : tensor<?x8xf32, #tfm.dims<b, 8>>
   }
 }
+
+// -----
+
+// Who reads the first token alone: first rows, real ones, and all of a sequence that has none. A causal attention's first
+// query may see nothing, and read everything then.
+!ids = tensor<?x?xi64, #tfm.dims<b, s>>
+!keep = tensor<?x?xi1, #tfm.dims<b, s>>
+!x = tensor<?x?x8xf32, #tfm.dims<b, s, 8>>
+!one = tensor<?x1x8xf32, #tfm.dims<b, 1, 8>>
+!w = tensor<8x8xf32>
+module attributes {tfm.symbols = {b = array<i64: 1, 8>, s = array<i64: 1, 64>}} {
+  tfm.weight @w : !w = dense<1.0> : !w
+  // CHECK-LABEL: kernel.func @linear_0
+  // CHECK-NOT: kernel.rows
+  // CHECK-LABEL: kernel.func @compare_attention_0
+  // CHECK-SAME: {kernel.rows}) ->
+  // CHECK-LABEL: kernel.func @linear_relu_0
+  // CHECK-SAME: tensor<?x?xi1, {{[^>]*>}}> {kernel.rows}) ->
+  // CHECK-LABEL: kernel.func @read_rows
+  // CHECK: %[[REAL:.*]] = tfm.compare <ne> %arg0
+  // CHECK: %[[MOST:.*]] = tfm.reduce_max
+  // CHECK: %[[PLACE:.*]] = tfm.iota <0> step 1
+  // CHECK: %[[EMPTY:.*]] = tfm.compare <eq> %[[MOST]]
+  // CHECK: %[[OR:.*]] = tfm.or %[[REAL]], %[[EMPTY]]
+  // CHECK: %[[FIRST:.*]] = tfm.compare <eq> %[[PLACE]]
+  // CHECK: tfm.or %[[OR]], %[[FIRST]]
+  // CHECK-LABEL: func.func @main
+  // CHECK: %[[ROWS:.*]] = kernel.launch @read_rows(%arg1)
+  // CHECK: kernel.launch @linear_relu_0({{.*}}, %[[ROWS]])
+  func.func @main(%x: !x, %mask: !ids) -> !one {
+    %w = tfm.get @w : !w
+    %zero = tfm.constant dense<0> : tensor<i64>
+    %keep = tfm.compare <ne> %mask, %zero : (!ids, tensor<i64>) -> !keep
+    %0 = tfm.linear %x, %w : (!x, !w) -> !x
+    %1 = tfm.attention %0, %0, %0 padding(%keep) {heads = 2 : i64, kv_heads = 2 : i64, scale = 0.5 : f64, causal} : (!x, !x, !x, !keep) -> !x
+    %r = tfm.linear %1, %w : (!x, !w) -> !x
+    %2 = tfm.relu %r : (!x) -> !x
+    %q = tfm.slice %2 {starts = #tfm.dims<0, 0, 0>, steps = array<i64: 1, 1, 1>} : (!x) -> !one
+    %3 = tfm.attention %q, %2, %2 padding(%keep) {heads = 2 : i64, kv_heads = 2 : i64, scale = 0.5 : f64} : (!one, !x, !x, !keep) -> !one
+    return %3 : !one
+  }
+}
