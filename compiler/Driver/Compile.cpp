@@ -60,13 +60,14 @@ FailureOr<OwningOpRef<ModuleOp>> lathe::compileToModule(MLIRContext &context, co
   PassManager passes(&context);
   auto runs = [&](Phase phase) { return phase > options.from && phase <= options.to; };
   if (runs(Phase::Simplify))
-    buildSimplifyPipeline(passes, {options.requireFused});
+    buildSimplifyPipeline(passes, {options.requireFused, options.optimization >= 1});
   if (runs(Phase::Fuse)) {
     FormKernelsPassOptions fuse;
-    fuse.fuse = options.optimization > 0;
+    fuse.fuse = options.optimization >= 2;
     passes.addPass(createCSEPass()); // before, as afterwards it would join the copies that equal outputs are made by
     passes.addPass(createFormKernelsPass(fuse));
-    passes.addPass(createSkipPaddedRowsPass());
+    if (options.optimization >= 2)
+      passes.addPass(createSkipPaddedRowsPass());
   }
   if (runs(Phase::Schedule)) {
     ScheduleKernelsPassOptions schedule;

@@ -16,7 +16,7 @@ struct CompileOptions {
   Phase to = Phase::Package;
   ImportOptions import;
   std::vector<std::string> targets; // "x86-64-v4", "x86-64-v3"; the runtime takes the first that a machine can run
-  unsigned optimization = 2;        // 0: one op a launch; 1 to 3: fused
+  unsigned optimization = 2;        // 0: one primitive op a launch; 1: one recovered op; 2 and 3: fused
   std::string requireFused;         // "attention:6,layer_norm:13": fail if fewer are recovered
   std::string weightsDirectory;     // of the files that #tfm.file names, if `from` is past import
   std::string saveTemps;            // a folder for objects and assembly; empty: nothing is kept

@@ -10,17 +10,19 @@ void lathe::buildSimplifyPipeline(OpPassManager &manager, const SimplifyOptions 
   manager.addPass(createFoldConstantsPass());
   manager.addPass(createCSEPass());
   manager.addPass(createCanonicalizePass());
-  manager.addPass(createRecoverLinearPass());
-  manager.addPass(createRecoverNormsPass());
-  manager.addPass(createRecoverActivationsPass());
-  manager.addPass(createRecoverEmbeddingPass());
-  manager.addPass(createTieWeightsPass());
-  manager.addPass(createRecoverRotaryPass());
-  manager.addPass(createRecoverAttentionPass());
-  manager.addPass(createRecoverPoolingPass());
-  manager.addPass(createHoistSlicesPass());
-  manager.addPass(createCSEPass());
-  manager.addPass(createCanonicalizePass());
+  if (options.recover) {
+    manager.addPass(createRecoverLinearPass());
+    manager.addPass(createRecoverNormsPass());
+    manager.addPass(createRecoverActivationsPass());
+    manager.addPass(createRecoverEmbeddingPass());
+    manager.addPass(createTieWeightsPass());
+    manager.addPass(createRecoverRotaryPass());
+    manager.addPass(createRecoverAttentionPass());
+    manager.addPass(createRecoverPoolingPass());
+    manager.addPass(createHoistSlicesPass());
+    manager.addPass(createCSEPass());
+    manager.addPass(createCanonicalizePass());
+  }
   if (!options.requireFused.empty())
     manager.addPass(createRequireFusedPass({options.requireFused}));
 }
