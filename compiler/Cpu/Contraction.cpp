@@ -40,8 +40,9 @@ private:
   }
   Value getRows(Value batch, Value begin, Value count);
   void setRows(GemmTile &tile, Value begin, Value row);
+  Value getShare(Value rowCount);
   void lookAhead(GemmTile &tile, const Operand &operand, Value column, Value row, Value tileRows, Value rowCount,
-                 Value next);
+                 Value share, Value next);
   void emitBlock(MutableArrayRef<Operand> operands, const schedule::Group &group, Value batch, Value rowBegin,
                  Value rowCount, Value columnBegin, Value columnEnd);
   void emitEpilogue(ArrayRef<Operand> operands, const schedule::Group &group, Value batch, Value rowBegin,
@@ -229,24 +230,27 @@ void ContractionEmitter::forJobs(Value begin, Value end, llvm::function_ref<void
   });
 }
 
-/// Sets the part of the panel at `next` that this tile asks for. The tiles of a block of rows that read one panel share
-/// the next one out among them: it comes at the rate at which this one is used up.
+/// What a row of a block asks for of the next panel, per step of K, in 1/256 bytes. The tiles of a block that read one
+/// panel share the next one out among them: it comes at the rate at which this one is used up.
+Value ContractionEmitter::getShare(Value rowCount) {
+  int64_t passes = kWidth / e.sizes.columns;
+  return e.div(e.index(256 * kWidth * sizeof(float)), e.mul(rowCount, passes));
+}
+
 void ContractionEmitter::lookAhead(GemmTile &tile, const Operand &operand, Value column, Value row, Value tileRows,
-                                   Value rowCount, Value next) {
+                                   Value rowCount, Value share, Value next) {
   if (!schedule::getPanel(operand.c.rhs))
     return;
-  int64_t width = kWidth * sizeof(float), passes = kWidth / e.sizes.columns;
-  Value pass = e.div(e.rem(column, kWidth), e.index(e.sizes.columns)), steps = e.mul(rowCount, passes);
-  Value done = e.add(e.mul(pass, rowCount), row);
-  tile.ahead = e.bytePtr(next, e.div(e.mul(done, e.mul(tile.depth, width)), steps));
-  tile.aheadStep = e.div(e.add(e.mul(tileRows, width), e.sub(steps, 1)), steps);
+  Value pass = e.div(e.rem(column, kWidth), e.index(e.sizes.columns)), done = e.add(e.mul(pass, rowCount), row);
+  tile.ahead = e.bytePtr(next, e.div(e.mul(e.mul(done, share), tile.depth), 256));
+  tile.aheadStep = e.ceilDiv(e.mul(tileRows, share), 256);
 }
 
 /// Computes rows [rowBegin, rowBegin + rowCount) by columns [columnBegin, columnEnd), panels and lhs being in place.
 void ContractionEmitter::emitBlock(MutableArrayRef<Operand> operands, const schedule::Group &group, Value batch,
                                    Value rowBegin, Value rowCount, Value columnBegin, Value columnEnd) {
   int64_t columns = e.sizes.columns;
-  Value count = e.sub(columnEnd, columnBegin);
+  Value count = e.sub(columnEnd, columnBegin), share = getShare(rowCount);
   e.loop(e.index(0), count, columns, [&](Value column) {
     forRowTiles(e, rowCount, [&](Value row, Value tileRows) {
       for (Operand &operand : operands) {
@@ -257,7 +261,8 @@ void ContractionEmitter::emitBlock(MutableArrayRef<Operand> operands, const sche
         tile.depth = depth;
         tile.c = operand.buffer;
         tile.strideC = e.index(kWidth);
-        lookAhead(tile, operand, column, row, tileRows, rowCount, e.elementPtr(panel, e.f32(), e.mul(depth, kWidth)));
+        lookAhead(tile, operand, column, row, tileRows, rowCount, share,
+                  e.elementPtr(panel, e.f32(), e.mul(depth, kWidth)));
         emitGemm(e, tileRows, columns, tile, false);
       }
       Value tileColumns = e.min(e.sub(count, column), e.index(columns));
@@ -365,6 +370,7 @@ void ContractionEmitter::emitWholeRows() {
         packPanels(operand.c, batch, e.index(0), operand.n, operand.panels);
     forRowBlocks(batch, rowBegin, rowEnd, [&](Value blockBegin, Value count) {
       lhs = getRows(batch, blockBegin, count);
+      Value share = getShare(count);
       for (Operand &operand : operands) {
         Value stride = e.roundUp(operand.n, kWidth);
         e.loop(e.index(0), operand.n, e.sizes.columns, [&](Value column) {
@@ -378,7 +384,7 @@ void ContractionEmitter::emitWholeRows() {
             tile.depth = depth;
             tile.c = e.elementPtr(operand.buffer, e.f32(), e.add(e.mul(row, stride), column));
             tile.strideC = stride;
-            lookAhead(tile, operand, column, row, tileRows, count, e.elementPtr(operand.panels, e.f32(), next));
+            lookAhead(tile, operand, column, row, tileRows, count, share, e.elementPtr(operand.panels, e.f32(), next));
             emitGemm(e, tileRows, e.sizes.columns, tile, false);
           });
         });
