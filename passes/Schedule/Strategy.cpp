@@ -13,9 +13,9 @@ StringRef schedule::toString(Strategy strategy) {
 
 std::optional<TileSizes> schedule::getTileSizes(StringRef target) {
   if (target == "x86-64-v3")
-    return TileSizes{8, 6, 16, 8, 48, 24, 128, 24, 128};
+    return TileSizes{8, 6, 16, 8, 48, 8, 128, 24, 128};
   if (target == "x86-64-v4")
-    return TileSizes{16, 14, 32, 1, 56, 28, 128, 28, 128};
+    return TileSizes{16, 14, 32, 1, 56, 8, 128, 28, 128};
   return std::nullopt;
 }
 

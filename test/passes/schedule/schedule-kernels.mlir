@@ -7,7 +7,7 @@ module attributes {tfm.symbols = {batch = array<i64: 1, 32>, sequence = array<i6
   // CHECK-LABEL: kernel.func @up
   // CHECK-SAME: %arg1: tensor<384x1536xf32> {kernel.layout = #kernel.panel<width = 32>}
   // CHECK-SAME: %arg2: tensor<1536xf32>)
-  // CHECK-SAME: target = "x86-64-v3", tiles = <12*floordiv(batch*sequence + 23, 24)>
+  // CHECK-SAME: target = "x86-64-v3", tiles = <12*floordiv(batch*sequence + 7, 8)>
   // CHECK-SAME: strategy = "contraction"
   // CHECK-SAME: target = "x86-64-v4", tiles = <12*floordiv(batch*sequence + 27, 28)>
   kernel.func @up(%x: tensor<?x?x384xf32, #tfm.dims<batch, sequence, 384>>, %w: tensor<384x1536xf32>, %b: tensor<1536xf32>)
@@ -20,7 +20,7 @@ module attributes {tfm.symbols = {batch = array<i64: 1, 32>, sequence = array<i6
   // A norm behind the contraction needs whole rows: no column chunks, and room for a block of them.
   // CHECK-LABEL: kernel.func @norm
   // CHECK-NOT: kernel.layout
-  // CHECK: tiles = <floordiv(batch + 23, 24)>
+  // CHECK: tiles = <floordiv(batch + 7, 8)>
   kernel.func @norm(%x: tensor<?x16xf32, #tfm.dims<batch, 16>>, %w: tensor<16x8xf32>)
       -> tensor<?x8xf32, #tfm.dims<batch, 8>> attributes {anchor = #kernel.anchor<contraction>} {
     %0 = tfm.linear %x, %w : (tensor<?x16xf32, #tfm.dims<batch, 16>>, tensor<16x8xf32>) -> tensor<?x8xf32, #tfm.dims<batch, 8>>
@@ -29,7 +29,7 @@ module attributes {tfm.symbols = {batch = array<i64: 1, 32>, sequence = array<i6
   }
 
   // CHECK-LABEL: kernel.func @softmax
-  // CHECK: tiles = <floordiv(batch + 23, 24)>, scratch = <64*floordiv(sequence + 15, 16)>, options = {strategy = "rows"}
+  // CHECK: tiles = <floordiv(batch + 7, 8)>, scratch = <64*floordiv(sequence + 15, 16)>, options = {strategy = "rows"}
   kernel.func @softmax(%x: tensor<?x?xf32, #tfm.dims<batch, sequence>>)
       -> tensor<?x?xf32, #tfm.dims<batch, sequence>> attributes {anchor = #kernel.anchor<reduction>} {
     %0 = tfm.softmax %x {axis = 1} : (tensor<?x?xf32, #tfm.dims<batch, sequence>>) -> tensor<?x?xf32, #tfm.dims<batch, sequence>>
