@@ -9,7 +9,7 @@ module attributes {tfm.symbols = {batch = array<i64: 1, 32>, sequence = array<i6
   // CHECK-SAME: %arg2: tensor<1536xf32>)
   // CHECK-SAME: target = "x86-64-v3", tiles = <12*floordiv(batch*sequence + 7, 8)>
   // CHECK-SAME: strategy = "contraction"
-  // CHECK-SAME: target = "x86-64-v4", tiles = <12*floordiv(batch*sequence + 27, 28)>
+  // CHECK-SAME: target = "x86-64-v4", tiles = <12*floordiv(batch*sequence + 7, 8)>
   kernel.func @up(%x: tensor<?x?x384xf32, #tfm.dims<batch, sequence, 384>>, %w: tensor<384x1536xf32>, %b: tensor<1536xf32>)
       -> tensor<?x?x1536xf32, #tfm.dims<batch, sequence, 1536>> attributes {anchor = #kernel.anchor<contraction>} {
     %0 = tfm.linear %x, %w bias(%b) : (tensor<?x?x384xf32, #tfm.dims<batch, sequence, 384>>, tensor<384x1536xf32>, tensor<1536xf32>) -> tensor<?x?x1536xf32, #tfm.dims<batch, sequence, 1536>>
