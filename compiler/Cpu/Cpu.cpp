@@ -16,8 +16,7 @@ using namespace lathe::cpu;
 static constexpr size_t kKernelsPerModule = 4;
 
 FailureOr<CpuObject> cpu::emitCpu(ModuleOp module, StringRef target, unsigned threads, const EmitOptions &options) {
-  auto sizes = schedule::getTileSizes(target);
-  if (!sizes)
+  if (!schedule::getTileSizes(target))
     return module.emitError("unknown CPU target '") << target << "'; hint: x86-64-v3 or x86-64-v4";
   MLIRContext *context = module.getContext();
   DialectRegistry registry;
@@ -32,8 +31,11 @@ FailureOr<CpuObject> cpu::emitCpu(ModuleOp module, StringRef target, unsigned th
   size_t count = 0;
   bool failed = false;
   for (auto kernel : module.getOps<kernel::FuncOp>()) {
-    if (!kernel.getSchedule(target)) {
+    kernel::ScheduleAttr schedule = kernel.getSchedule(target);
+    if (!schedule)
       kernel.emitOpError("has no schedule for ") << target;
+    auto sizes = schedule ? schedule::readTileSizes(kernel, schedule) : FailureOr<schedule::TileSizes>();
+    if (mlir::failed(sizes)) {
       failed = true;
       continue;
     }

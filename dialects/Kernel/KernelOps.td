@@ -47,7 +47,7 @@ def Kernel_ScheduleAttr : AttrDef<Kernel_Dialect, "Schedule"> {
     tiles: number of tiles of the launch (one expression of the symbols); scratch: bytes that each worker needs (likewise);
     options: what the target's emitter reads: the strategy, tile sizes.
     Example: `#kernel.schedule<target = "x86-64-v3", tiles = <ceildiv(batch*sequence, 96)>, scratch = <0>,
-    options = {strategy = "panel", tile = array<i64: 6, 16>}>`.
+    options = {strategy = "contraction", tile = {columns = 16, rows = 6, …}}>`.
   }];
   let parameters = (ins "::mlir::StringAttr":$target, "::lathe::tfm::DimsAttr":$tiles, "::lathe::tfm::DimsAttr":$scratch,
                         "::mlir::DictionaryAttr":$options);

@@ -126,11 +126,11 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
       Formulas formulas = getFormulas(kernel, *plan, sizes);
       if (!formulas.tiles.isValid() || !formulas.scratch.isValid())
         return kernel.emitOpError("has dimensions whose product is too large");
-      schedules.push_back(kernel::ScheduleAttr::get(&getContext(), builder.getStringAttr(name),
-                                                    tfm::DimsAttr::get(&getContext(), {formulas.tiles}),
-                                                    tfm::DimsAttr::get(&getContext(), {formulas.scratch}),
-                                                    builder.getDictionaryAttr(builder.getNamedAttr(
-                                                        "strategy", builder.getStringAttr(toString(plan->strategy))))));
+      schedules.push_back(kernel::ScheduleAttr::get(
+          &getContext(), builder.getStringAttr(name), tfm::DimsAttr::get(&getContext(), {formulas.tiles}),
+          tfm::DimsAttr::get(&getContext(), {formulas.scratch}),
+          builder.getDictionaryAttr({builder.getNamedAttr("strategy", builder.getStringAttr(toString(plan->strategy))),
+                                     getTileAttr(&getContext(), sizes)})));
     }
     kernel.setSchedulesAttr(builder.getArrayAttr(schedules));
     return success();

@@ -19,6 +19,51 @@ std::optional<TileSizes> schedule::getTileSizes(StringRef target) {
   return std::nullopt;
 }
 
+namespace {
+struct SizeField {
+  StringLiteral name;
+  int64_t TileSizes::*size;
+  int64_t least, most;
+};
+constexpr SizeField kSizeFields[] = {
+    {"lanes", &TileSizes::lanes, 8, 16},
+    {"rows", &TileSizes::rows, 1, 16},
+    {"columns", &TileSizes::columns, 8, kPanelWidth},
+    {"unroll", &TileSizes::unroll, 1, 32},
+    {"block_rows", &TileSizes::blockRows, 1, 4096},
+    {"tile_rows", &TileSizes::tileRows, 1, 4096},
+    {"tile_columns", &TileSizes::tileColumns, kPanelWidth, 4096},
+    {"query_rows", &TileSizes::queryRows, 1, 4096},
+    {"key_block", &TileSizes::keyBlock, kPanelWidth, 4096},
+};
+} // namespace
+
+NamedAttribute schedule::getTileAttr(MLIRContext *context, const TileSizes &sizes) {
+  Builder builder(context);
+  SmallVector<NamedAttribute> fields;
+  for (const SizeField &field : kSizeFields)
+    fields.push_back(builder.getNamedAttr(field.name, builder.getI64IntegerAttr(sizes.*field.size)));
+  return builder.getNamedAttr("tile", builder.getDictionaryAttr(fields));
+}
+
+FailureOr<TileSizes> schedule::readTileSizes(kernel::FuncOp kernel, kernel::ScheduleAttr schedule) {
+  auto tile = schedule.getOptions().getAs<DictionaryAttr>("tile");
+  TileSizes sizes;
+  for (const SizeField &field : kSizeFields) {
+    auto size = tile ? tile.getAs<IntegerAttr>(field.name) : IntegerAttr();
+    if (!size || size.getInt() < field.least || size.getInt() > field.most)
+      return kernel.emitOpError("has a schedule for ")
+             << schedule.getTarget().getValue() << " whose tile needs a '" << field.name << "' in [" << field.least
+             << ", " << field.most << "]; hint: run --lathe-schedule-kernels";
+    sizes.*field.size = size.getInt();
+  }
+  if (sizes.columns % sizes.lanes || kPanelWidth % sizes.columns || sizes.tileColumns % kPanelWidth ||
+      sizes.keyBlock % kPanelWidth)
+    return kernel.emitOpError("has a schedule for ")
+           << schedule.getTarget().getValue() << " whose tile doesn't divide panels of " << kPanelWidth;
+  return sizes;
+}
+
 BlockArgument schedule::getMemory(Value value) {
   while (auto reshape = value.getDefiningOp<tfm::ReshapeOp>())
     value = reshape.getInput();

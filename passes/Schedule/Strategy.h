@@ -78,6 +78,9 @@ struct TileSizes {
 };
 /// Nothing for a target that the CPU backend doesn't know.
 std::optional<TileSizes> getTileSizes(llvm::StringRef target);
+/// The schedule's own form of them, and back: a schedule that was written by hand is checked.
+mlir::NamedAttribute getTileAttr(mlir::MLIRContext *context, const TileSizes &sizes);
+mlir::FailureOr<TileSizes> readTileSizes(kernel::FuncOp kernel, kernel::ScheduleAttr schedule);
 inline constexpr int64_t kPanelWidth = 32;
 inline constexpr int64_t kMapElements = 4096; // of a tile of Map, roughly
 

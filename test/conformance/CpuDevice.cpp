@@ -1,5 +1,6 @@
 // Generated code as a device: `lathe compile` makes a package for one instruction set, the runtime runs it in this
-// process. Every run is done twice, with the inputs at another alignment, and must give the same bits.
+// process. Every run is done twice, with the inputs at another alignment, and must give the same bits. The schedule may
+// be another instruction set's, so that what is emitted for AVX-512 runs on a machine without it, in halves.
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "test/conformance/Device.h"
 #include "tools/lathe-run/Model.h"
@@ -97,8 +98,8 @@ std::string findLathe() {
 
 class CpuDevice : public Device {
 public:
-  explicit CpuDevice(StringRef isa) : isa(isa), lathe(findLathe()) {}
-  std::string getName() const override { return "cpu:" + isa; }
+  CpuDevice(StringRef isa, StringRef schedule) : isa(isa), schedule(schedule), lathe(findLathe()) {}
+  std::string getName() const override { return "cpu:" + isa + (schedule == isa ? "" : ":" + schedule); }
 
   std::string whyUnavailable() const override {
     auto has = [features = llvm::sys::getHostCPUFeatures()](ArrayRef<StringRef> names) {
@@ -127,23 +128,53 @@ public:
   }
 
 private:
-  FailureOr<std::unique_ptr<Executable>> compile(ModuleOp module, ArrayRef<StringRef> arguments) {
-    SmallString<128> package, log;
-    if (fs::createTemporaryFile("conformance", "lathe", package) || fs::createTemporaryFile("conformance", "txt", log))
+  LogicalResult runLathe(ModuleOp module, ArrayRef<StringRef> arguments, StringRef target, StringRef output) {
+    SmallString<128> log;
+    if (fs::createTemporaryFile("conformance", "txt", log))
       return module.emitError("can't make a temporary file");
-    llvm::FileRemover removePackage(package), removeLog(log);
-    std::string target = "--target=cpu:" + isa;
-    SmallVector<StringRef> command{lathe, "compile"};
+    llvm::FileRemover remover(log);
+    std::string flag = ("--target=cpu:" + target).str();
+    SmallVector<StringRef> command{lathe, "compile", "-o", output, flag};
     command.append(arguments.begin(), arguments.end());
-    command.append({"-o", package, target});
     std::optional<StringRef> redirects[] = {StringRef(""), StringRef(log), StringRef(log)};
     std::string message;
     int status = llvm::sys::ExecuteAndWait(lathe, command, std::nullopt, redirects, 100, 0, &message);
-    if (status != 0) {
-      auto text = llvm::MemoryBuffer::getFile(log);
-      return module.emitError("lathe compile gave ")
-             << status << " " << message << ": " << (text ? (*text)->getBuffer().trim() : StringRef());
-    }
+    if (status == 0)
+      return success();
+    auto text = llvm::MemoryBuffer::getFile(log);
+    return module.emitError("lathe compile gave ")
+           << status << " " << message << ": " << (text ? (*text)->getBuffer().trim() : StringRef());
+  }
+
+  /// The IR after the schedule phase for `schedule`, said to be for `isa`.
+  LogicalResult takeSchedule(ModuleOp module, ArrayRef<StringRef> arguments, StringRef file) {
+    SmallVector<StringRef> all(arguments);
+    all.push_back("--compile-to=schedule");
+    if (failed(runLathe(module, all, schedule, file)))
+      return failure();
+    auto text = llvm::MemoryBuffer::getFile(file);
+    std::error_code error;
+    llvm::raw_fd_ostream os(file, error);
+    if (!text || error)
+      return module.emitError("can't rewrite a temporary file");
+    std::string from = "target = \"" + schedule + "\"", to = "target = \"" + isa + "\"";
+    SmallVector<StringRef> parts;
+    (*text)->getBuffer().split(parts, from);
+    llvm::interleave(parts, os, to);
+    return success();
+  }
+
+  FailureOr<std::unique_ptr<Executable>> compile(ModuleOp module, ArrayRef<StringRef> arguments) {
+    SmallString<128> package, scheduled;
+    if (fs::createTemporaryFile("conformance", "lathe", package) ||
+        fs::createTemporaryFile("conformance", "mlir", scheduled))
+      return module.emitError("can't make a temporary file");
+    llvm::FileRemover removePackage(package), removeScheduled(scheduled);
+    if (schedule != isa && failed(takeSchedule(module, arguments, scheduled)))
+      return failure();
+    if (failed(runLathe(module, schedule == isa ? arguments : ArrayRef<StringRef>{"--compile-from=schedule", scheduled},
+                        isa, package)))
+      return failure();
     std::vector<std::string> names;
     auto main = module.lookupSymbol<func::FuncOp>("main");
     for (unsigned i = 0; i < main.getNumArguments(); ++i) {
@@ -161,12 +192,14 @@ private:
     return std::unique_ptr<Executable>(std::move(executable));
   }
 
-  std::string isa, lathe;
+  std::string isa, schedule, lathe;
 };
 } // namespace
 
-std::unique_ptr<Device> conformance::createCpuDevice(StringRef isa) {
-  if (isa != "x86-64-v3" && isa != "x86-64-v4")
-    return nullptr;
-  return std::make_unique<CpuDevice>(isa);
+std::unique_ptr<Device> conformance::createCpuDevice(StringRef name) {
+  auto [isa, schedule] = name.split(':');
+  for (StringRef part : {isa, schedule.empty() ? isa : schedule})
+    if (part != "x86-64-v3" && part != "x86-64-v4")
+      return nullptr;
+  return std::make_unique<CpuDevice>(isa, schedule.empty() ? isa : schedule);
 }

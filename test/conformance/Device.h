@@ -27,9 +27,9 @@ public:
   }
 };
 
-/// `reference`, or `cpu:ISA`; null for a name that isn't known.
+/// `reference`, `cpu:ISA`, or `cpu:ISA:SCHEDULE` for the schedule of another instruction set; null for other names.
 std::unique_ptr<Device> createDevice(llvm::StringRef name);
-std::unique_ptr<Device> createCpuDevice(llvm::StringRef isa);
+std::unique_ptr<Device> createCpuDevice(llvm::StringRef name);
 
 /// Between the reference's tensors and those that the tools read from files.
 mlir::Type toType(mlir::MLIRContext *context, tool::ElementType type);
