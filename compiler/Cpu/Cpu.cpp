@@ -7,6 +7,7 @@
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/ThreadPool.h"
+#include <mutex>
 
 using namespace mlir;
 using namespace lathe;
@@ -51,6 +52,8 @@ FailureOr<CpuObject> cpu::emitCpu(ModuleOp module, StringRef target, unsigned th
 
   std::vector<std::vector<char>> objects(parts.size());
   std::vector<char> done(parts.size());
+  std::mutex mutex;
+  size_t finished = 0; // by the mutex
   auto compile = [&](size_t i) {
     std::string temps = options.saveTemps.empty() ? "" : options.saveTemps + "." + std::to_string(i);
     auto object = compileModule(*parts[i], target, temps);
@@ -59,6 +62,8 @@ FailureOr<CpuObject> cpu::emitCpu(ModuleOp module, StringRef target, unsigned th
       done[i] = true;
     }
     parts[i] = {};
+    std::lock_guard<std::mutex> lock(mutex);
+    options.progress(static_cast<double>(++finished) / parts.size());
   };
   if (threads > 1 && context->isMultithreadingEnabled()) {
     llvm::DefaultThreadPool pool(llvm::hardware_concurrency(threads));

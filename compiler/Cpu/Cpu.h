@@ -2,6 +2,7 @@
 #pragma once
 #include "dialects/Kernel/Kernel.h"
 #include "mlir/IR/BuiltinOps.h"
+#include <functional>
 
 namespace lathe::cpu {
 
@@ -9,6 +10,8 @@ struct EmitOptions {
   /// Where to put each part's MLIR, LLVM IR and assembly (PREFIX.N.mlir, .ll, .s) and the object (PREFIX.so); nowhere
   /// if empty.
   std::string saveTemps;
+  /// Told the part of the work that is done, up to 1; from any thread, one at a time.
+  std::function<void(double)> progress = [](double) {};
 };
 
 struct CpuObject {

@@ -18,7 +18,7 @@ void lathe::registerDialects(DialectRegistry &registry) {
   registry.insert<func::FuncDialect, tfm::TfmDialect, kernel::KernelDialect, program::ProgramDialect>();
 }
 
-DiagnosticPrinter::DiagnosticPrinter(MLIRContext &context) : context(context) {
+DiagnosticPrinter::DiagnosticPrinter(MLIRContext &context, std::function<void()> before) : context(context) {
   auto print = [](Diagnostic &diagnostic) {
     auto &os = llvm::errs();
     auto one = [&](Diagnostic &d, StringRef indent) {
@@ -32,7 +32,8 @@ DiagnosticPrinter::DiagnosticPrinter(MLIRContext &context) : context(context) {
     for (Diagnostic &note : diagnostic.getNotes())
       one(note, "  ");
   };
-  handler = context.getDiagEngine().registerHandler([print](Diagnostic &diagnostic) {
+  handler = context.getDiagEngine().registerHandler([print, before](Diagnostic &diagnostic) {
+    before();
     print(diagnostic);
     return success();
   });
@@ -52,16 +53,11 @@ static FailureOr<OwningOpRef<ModuleOp>> readModule(MLIRContext &context, const C
   return module;
 }
 
-FailureOr<OwningOpRef<ModuleOp>> lathe::compileToModule(MLIRContext &context, const CompileOptions &options) {
-  FailureOr<OwningOpRef<ModuleOp>> module = readModule(context, options);
-  if (failed(module))
-    return failure();
-  // A phase runs if it lies behind the one whose result was read and not behind the one that is asked for.
-  PassManager passes(&context);
-  auto runs = [&](Phase phase) { return phase > options.from && phase <= options.to; };
-  if (runs(Phase::Simplify))
+/// The passes of a phase between import and emit.
+static void addPasses(OpPassManager &passes, Phase phase, const CompileOptions &options) {
+  if (phase == Phase::Simplify)
     buildSimplifyPipeline(passes, {options.requireFused, options.optimization >= 1});
-  if (runs(Phase::Fuse)) {
+  if (phase == Phase::Fuse) {
     FormKernelsPassOptions fuse;
     fuse.fuse = options.optimization >= 2;
     passes.addPass(createCSEPass()); // before, as afterwards it would join the copies that equal outputs are made by
@@ -69,14 +65,29 @@ FailureOr<OwningOpRef<ModuleOp>> lathe::compileToModule(MLIRContext &context, co
     if (options.optimization >= 2)
       passes.addPass(createSkipPaddedRowsPass());
   }
-  if (runs(Phase::Schedule)) {
+  if (phase == Phase::Schedule) {
     ScheduleKernelsPassOptions schedule;
     schedule.targets.assign(options.targets.begin(), options.targets.end());
     passes.addPass(createScheduleKernelsPass(schedule));
   }
-  if (runs(Phase::Plan))
+  if (phase == Phase::Plan)
     passes.addPass(createPlanMemoryPass());
-  if (failed(passes.run(module->get())))
+}
+
+FailureOr<OwningOpRef<ModuleOp>> lathe::compileToModule(MLIRContext &context, const CompileOptions &options) {
+  options.progress(options.from, 0);
+  FailureOr<OwningOpRef<ModuleOp>> module = readModule(context, options);
+  if (failed(module))
     return failure();
+  // A phase runs if it lies behind the one whose result was read and not behind the one that is asked for.
+  for (const PhaseInfo &info : kPhases) {
+    if (info.phase <= options.from || info.phase > std::min(options.to, Phase::Plan))
+      continue;
+    options.progress(info.phase, 0);
+    PassManager passes(&context);
+    addPasses(passes, info.phase, options);
+    if (failed(passes.run(module->get())))
+      return failure();
+  }
   return module;
 }

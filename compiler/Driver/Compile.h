@@ -5,6 +5,7 @@
 #include "compiler/Package/Summary.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -21,15 +22,19 @@ struct CompileOptions {
   std::string weightsDirectory;     // of the files that #tfm.file names, if `from` is past import
   std::string saveTemps;            // a folder for objects and assembly; empty: nothing is kept
   unsigned threads = 1;
+  /// Told at the start of each phase (of what is read, for `from`), and as emit and package go on: the phase, and the
+  /// part of it that is done, from 0 to 1. May be called from other threads, one at a time.
+  std::function<void(Phase, double)> progress = [](Phase, double) {};
 };
 
 /// A context with all of Lathe's dialects.
 void registerDialects(mlir::DialectRegistry &registry);
 
-/// Prints diagnostics as `error: node 'x' (MatMul): message` on stderr, notes indented below, and counts errors.
+/// Prints diagnostics as `error: node 'x' (MatMul): message` on stderr, notes indented below; calls `before` before
+/// each.
 class DiagnosticPrinter {
 public:
-  explicit DiagnosticPrinter(mlir::MLIRContext &context);
+  explicit DiagnosticPrinter(mlir::MLIRContext &context, std::function<void()> before = [] {});
   ~DiagnosticPrinter();
 
 private:

@@ -25,8 +25,12 @@ static std::optional<std::string> hashFile(StringRef path) {
 /// The code of all kernels, an object for each target.
 static FailureOr<std::vector<cpu::CpuObject>> emitTargets(ModuleOp module, const CompileOptions &options) {
   std::vector<cpu::CpuObject> objects;
-  for (const std::string &target : options.targets) {
+  for (auto [index, target] : llvm::enumerate(options.targets)) {
     cpu::EmitOptions emit;
+    emit.progress = [&, index = index](double part) {
+      options.progress(Phase::Emit, (index + part) / options.targets.size());
+    };
+    emit.progress(0);
     if (!options.saveTemps.empty())
       emit.saveTemps = options.saveTemps + "/" + target;
     FailureOr<cpu::CpuObject> object = cpu::emitCpu(module, target, options.threads, emit);
@@ -63,6 +67,7 @@ FailureOr<package::Summary> lathe::writePackageFile(ModuleOp module, const Compi
 
   package::WriteOptions write;
   write.name = llvm::sys::path::stem(options.input).str();
+  write.progress = [&](double part) { options.progress(Phase::Package, part); };
   write.metadata["compiler"] = "lathe " LATHE_VERSION;
   write.metadata["optimization"] = static_cast<int64_t>(options.optimization);
   if (auto hash = hashFile(options.input))

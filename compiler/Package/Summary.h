@@ -19,6 +19,7 @@ struct Summary {
   };
   int64_t parameters = 0;  // elements of all weights
   int64_t weightBytes = 0; // as laid out in memory, equal weights once; those that are made at load included
+  int64_t storedBytes = 0; // of them, without those that are made at load
   unsigned launches = 0;
   unsigned attentions = 0;     // launches with a fused attention
   std::vector<Kernel> kernels; // that are launched, in the order of their first launch
@@ -26,10 +27,13 @@ struct Summary {
   Dim arena;                              // bytes
   std::optional<int64_t> arenaAtGreatest; // at the greatest values of the symbols
   uint64_t packageBytes = 0;              // 0: not written yet
+  bool estimated = false;                 // packageBytes is an estimate
 };
 
 /// Of a planned module.
 Summary summarize(mlir::ModuleOp module);
+/// Sets packageBytes to an estimate, before there is code: within a few KiB a kernel and target.
+void estimatePackage(Summary &summary, size_t targets);
 /// A few lines for people.
 void print(const Summary &summary, llvm::raw_ostream &os);
 llvm::json::Value toJson(const Summary &summary);

@@ -291,6 +291,7 @@ private:
       writer.padTo(stored->offset);
       layOut(stored->weight.getTensorType(), stored->layout, *bytes,
              [&](ArrayRef<char> piece) { writer.append(piece); });
+      options.progress(static_cast<double>(stored->offset + stored->size) / weightBytes);
     }
     writer.flush();
     return success();

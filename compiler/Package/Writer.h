@@ -1,6 +1,7 @@
 // Writes a planned module and its code as a package file.
 #pragma once
 #include "compiler/Package/Summary.h"
+#include <functional>
 #include <map>
 
 namespace lathe::package {
@@ -15,6 +16,7 @@ struct TargetCode {
 struct WriteOptions {
   std::string name;            // of the program
   llvm::json::Object metadata; // compiler version, flags, hashes of the inputs; the summary is added
+  std::function<void(double)> progress = [](double) {}; // told the part of the weights that is written
 };
 
 /// Writes the package: the same bytes for the same module, code and options. Targets in the order in which the runtime

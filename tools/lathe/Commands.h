@@ -5,9 +5,9 @@
 
 namespace lathe::tool {
 
-extern const Command compileCommand, checkCommand, explainCommand;
+extern const Command compileCommand, checkCommand, explainCommand, compareCommand;
 
-/// The flags that say how to read a model, which all three commands take, and their values. False with a message.
+/// The flags that say how to read a model, which all of them take, and their values. False with a message.
 /// A function, because the commands, which are made of it, are initialized at no known time.
 const std::vector<Flag> &importFlags();
 bool readImportFlags(const Arguments &arguments, ImportOptions &options, std::string &error);

@@ -1,6 +1,7 @@
 // lathe compile: an ONNX model, or the IR after a phase, to a package or to the IR after another phase.
 #include "compiler/Driver/Report.h"
 #include "mlir/IR/MLIRContext.h"
+#include "tools/lathe-run/Progress.h"
 #include "tools/lathe/Commands.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
@@ -28,7 +29,9 @@ static const std::vector<Flag> kFlags = [] {
       {"--report", "FILE", "writes a report: .html, .json or text by the name"},
       {"--save-temps", "DIR", "keeps objects and assembly"},
       {"--threads", "N", "threads of the compiler; 0, the default: all cores. The result is the same"},
-      {"--quiet", nullptr, "no summary"},
+      {"--dry-run", nullptr,
+       "goes up to plan and prints the summary, with an estimate of the package's size; writes nothing"},
+      {"--quiet", nullptr, "neither summary nor progress bar"},
   };
   flags.insert(flags.end(), importFlags().begin(), importFlags().end());
   return flags;
@@ -97,8 +100,13 @@ static int compile(const ModelSource &model, const Arguments &arguments) {
       !readPhase(arguments, "--compile-to", options.to, error) ||
       !arguments.integer("--threads", 0, 0, 1024, threads, error))
     return fail(error, kUsage);
+  bool dryRun = arguments.has("--dry-run");
+  if (dryRun && arguments.has("--compile-to"))
+    return fail("--dry-run goes up to plan and prints a summary: it takes no --compile-to", kUsage);
+  if (dryRun)
+    options.to = Phase::Plan;
   if (options.to < options.from)
-    return fail("--compile-to is before --compile-from", kUsage);
+    return fail("--" + std::string(dryRun ? "dry-run" : "compile-to") + " ends before --compile-from begins", kUsage);
   options.threads = threads ? threads : llvm::hardware_concurrency().compute_thread_count();
   for (unsigned level = 0; level <= 3; ++level)
     if (arguments.has("-O" + std::to_string(level)))
@@ -123,12 +131,33 @@ static int compile(const ModelSource &model, const Arguments &arguments) {
   mlir::DialectRegistry registry;
   registerDialects(registry);
   mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
-  DiagnosticPrinter printer(context);
+  std::optional<Progress> bar;
+  if (!arguments.has("--quiet"))
+    bar.emplace("compiling");
+  options.progress = [&](Phase phase, double part) {
+    int done = int(phase) - int(options.from), count = int(options.to) - int(options.from) + 1;
+    std::string step = getName(phase).str() + ", " + std::to_string(done + 1) + " of " + std::to_string(count);
+    if (bar)
+      bar->update((done + part) / count, step);
+  };
+  DiagnosticPrinter printer(context, [&] {
+    if (bar)
+      bar->hide();
+  });
   auto module = compileToModule(context, options);
   if (failed(module))
     return kFailed;
-  if (options.to < Phase::Emit)
+  if (dryRun) {
+    bar.reset();
+    package::Summary summary = package::summarize(module->get());
+    package::estimatePackage(summary, options.targets.size());
+    print(summary, llvm::outs());
+    return 0;
+  }
+  if (options.to < Phase::Emit) {
+    bar.reset();
     return printModule(module->get(), arguments);
+  }
   if (options.to == Phase::Emit)
     return failed(writeObjects(module->get(), options, *output)) ? kFailed : 0;
   auto summary = writePackageFile(module->get(), options, *output, runner);
@@ -137,6 +166,7 @@ static int compile(const ModelSource &model, const Arguments &arguments) {
   if (auto report = arguments.value("--report"))
     if (failed(writeReport(module->get(), *summary, model.path, *report)))
       return kFailed;
+  bar.reset();
   if (!arguments.has("--quiet"))
     print(*summary, llvm::outs());
   return 0;
