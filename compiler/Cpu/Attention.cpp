@@ -61,7 +61,7 @@ void AttentionEmitter::findKeyEnd() {
   solid = e.equal(found[0], found[1]);
 }
 
-/// K transposed, in panels of 32 keys: panel, element of the head, key.
+/// K transposed, in panels of keys: panel, element of the head, key.
 void AttentionEmitter::packKeys() {
   Value column = e.mul(kvHead, depth);
   auto target = [&](Value key, Value d) {
@@ -111,7 +111,7 @@ void AttentionEmitter::packKeys() {
   e.loop(whole, keyEnd, 1, packOne);
 }
 
-/// V in panels of 32 columns: panel, key, column. Columns past the head's are 0, and so are keys that aren't real: what
+/// V in panels of columns: panel, key, column. Columns past the head's are 0, and so are keys that aren't real: what
 /// they hold may never have been computed, and 0 * NaN must not get into the sums.
 void AttentionEmitter::packValues() {
   Value column = e.mul(kvHead, width);
@@ -227,10 +227,11 @@ void AttentionEmitter::emitBlock(Value keyBegin, Value keyCount, Value first) {
   // Scores.
   e.loop(e.index(0), keyCount, columns, [&](Value column) {
     Value key = e.add(keyBegin, column);
-    Value panel = e.add(e.mul(e.mul(e.div(key, kWidth), depth), kWidth), e.rem(key, kWidth));
+    Value panel = e.mul(key, depth);
     forRowTiles(e, queryCount, [&](Value row, Value count) {
       GemmTile tile{at(packedQueries, e.mul(row, depth)),         depth,         at(packedKeys, panel), depth,
                     at(scores, e.add(e.mul(row, block), column)), e.index(block)};
+      tile.panelStride = columns > kWidth ? e.mul(depth, kWidth) : Value();
       emitGemm(e, count, columns, tile, false);
     });
   });
@@ -264,7 +265,7 @@ void AttentionEmitter::emitBlock(Value keyBegin, Value keyCount, Value first) {
   // Weighted values.
   Value panelSize = e.mul(e.roundUp(keys, kWidth), kWidth);
   e.loop(e.index(0), width, columns, [&](Value column) {
-    Value panel = e.add(e.mul(e.div(column, kWidth), panelSize), e.rem(column, kWidth));
+    Value panel = e.mul(e.div(column, kWidth), panelSize);
     forRowTiles(e, queryCount, [&](Value row, Value count) {
       GemmTile tile{at(scores, e.mul(row, block)),
                     e.index(block),
@@ -272,6 +273,7 @@ void AttentionEmitter::emitBlock(Value keyBegin, Value keyCount, Value first) {
                     keyCount,
                     at(sums, e.add(e.mul(row, widthPadded), column)),
                     widthPadded};
+      tile.panelStride = columns > kWidth ? panelSize : Value();
       e.ifThen(first, [&] { emitGemm(e, count, columns, tile, false); });
       e.ifThen(e.logicalNot(first), [&] { emitGemm(e, count, columns, tile, true); });
     });
@@ -371,7 +373,7 @@ void AttentionEmitter::emitTile(Value tileHead, Value begin, Value count) {
     to = e.max(e.min(to, e.add(e.add(begin, count), offset)), e.index(0));
   if (op.getWindow()) {
     Value start = e.sub(e.add(begin, offset), e.index(*op.getWindow() - 1));
-    from = e.mul(e.div(e.max(start, e.index(0)), kWidth), kWidth);
+    from = e.mul(e.div(e.max(start, e.index(0)), e.sizes.columns), e.sizes.columns);
   }
   // No key at all: the sums of 0 keys, which nothing else sets.
   e.ifThen(e.logicalNot(e.lessThan(from, to)), [&] {
@@ -386,9 +388,9 @@ void AttentionEmitter::emit() {
   Values q = e.getDims(op.getQuery()), k = e.getDims(op.getKey()), v = e.getDims(op.getValue());
   auto headCount = static_cast<int64_t>(op.getHeads()), kvCount = static_cast<int64_t>(op.getKvHeads());
   queries = q[1], keys = k[1], heads = e.index(headCount);
-  depth = e.div(q[2], headCount), width = e.div(v[2], kvCount), widthPadded = e.roundUp(width, kWidth);
+  depth = e.div(q[2], headCount), width = e.div(v[2], kvCount), widthPadded = e.roundUp(width, e.sizes.columns);
   offset = op.getOffset() ? e.getDim(op.getOffset()->getDims()[0]) : e.sub(keys, queries);
-  Value keysPadded = e.roundUp(keys, kWidth), blockRows = e.index(e.sizes.queryRows);
+  Value keysPadded = e.roundUp(keys, e.sizes.columns), blockRows = e.index(e.sizes.queryRows);
   packedKeys = e.takeScratch(e.mul(depth, keysPadded));
   packedValues = e.takeScratch(e.mul(keysPadded, widthPadded));
   packedQueries = e.takeScratch(e.mul(blockRows, depth));

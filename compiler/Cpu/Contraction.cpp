@@ -1,6 +1,6 @@
 // The strategy for products of matrices. A tile of the launch is a block of rows by a chunk of columns, or by all of
 // them where the epilogue needs whole rows. The lhs is read in place, or packed a block at a time (a prologue, a
-// transpose); the rhs lies in panels of 32 columns, as a weight or packed a chunk at a time (a matmul's, an im2col'd
+// transpose); the rhs lies in panels of columns, as a weight or packed a chunk at a time (a matmul's, an im2col'd
 // input). A register tile's accumulators go through a small buffer in L1 to the epilogue, which reads them by an
 // override: it costs a store and a load per K multiply-adds, and the tile's code is shared by all kernels.
 #include "compiler/Cpu/Gemm.h"
@@ -41,8 +41,8 @@ private:
   Value getRows(Value batch, Value begin, Value count);
   void setRows(GemmTile &tile, Value begin, Value row);
   Value getShare(Value rowCount);
-  void lookAhead(GemmTile &tile, const Operand &operand, Value column, Value row, Value tileRows, Value rowCount,
-                 Value share, Value next);
+  void setColumns(GemmTile &tile, const Operand &operand, Value column, Value count, Value row, Value tileRows,
+                  Value share, Value next);
   void emitBlock(MutableArrayRef<Operand> operands, const schedule::Group &group, Value batch, Value rowBegin,
                  Value rowCount, Value columnBegin, Value columnEnd);
   void emitEpilogue(ArrayRef<Operand> operands, const schedule::Group &group, Value batch, Value rowBegin,
@@ -230,19 +230,24 @@ void ContractionEmitter::forJobs(Value begin, Value end, llvm::function_ref<void
   });
 }
 
-/// What a row of a block asks for of the next panel, per step of K, in 1/256 bytes. The tiles of a block that read one
-/// panel share the next one out among them: it comes at the rate at which this one is used up.
+/// What a row of a block asks for of the next tile's columns, per step of K, in 1/256 bytes. The tiles of a block that
+/// read the same columns share the next ones out among them: those come at the rate at which these are used up.
 Value ContractionEmitter::getShare(Value rowCount) {
-  int64_t passes = kWidth / e.sizes.columns;
-  return e.div(e.index(256 * kWidth * sizeof(float)), e.mul(rowCount, passes));
+  return e.div(e.index(256 * e.sizes.columns * sizeof(float)), rowCount);
 }
 
-void ContractionEmitter::lookAhead(GemmTile &tile, const Operand &operand, Value column, Value row, Value tileRows,
-                                   Value rowCount, Value share, Value next) {
+/// Sets the tile's rhs, from `column` of the `count` that the panels hold, and asks for the columns from `next` on.
+void ContractionEmitter::setColumns(GemmTile &tile, const Operand &operand, Value column, Value count, Value row,
+                                    Value tileRows, Value share, Value next) {
+  tile.depth = depth;
+  tile.b = e.elementPtr(operand.panels, e.f32(), e.mul(column, depth));
+  // Past the last panel, its columns once more: nothing reads those sums.
+  if (e.sizes.columns > kWidth)
+    tile.panelStride = e.select(e.lessThan(e.add(column, kWidth), count), e.mul(depth, kWidth), e.index(0));
   if (!schedule::getPanel(operand.c.rhs))
     return;
-  Value pass = e.div(e.rem(column, kWidth), e.index(e.sizes.columns)), done = e.add(e.mul(pass, rowCount), row);
-  tile.ahead = e.bytePtr(next, e.div(e.mul(e.mul(done, share), tile.depth), 256));
+  Value ahead = e.elementPtr(operand.panels, e.f32(), e.mul(next, depth));
+  tile.ahead = e.bytePtr(ahead, e.div(e.mul(e.mul(row, share), depth), 256));
   tile.aheadStep = e.ceilDiv(e.mul(tileRows, share), 256);
 }
 
@@ -254,15 +259,11 @@ void ContractionEmitter::emitBlock(MutableArrayRef<Operand> operands, const sche
   e.loop(e.index(0), count, columns, [&](Value column) {
     forRowTiles(e, rowCount, [&](Value row, Value tileRows) {
       for (Operand &operand : operands) {
-        Value panel = e.elementPtr(operand.panels, e.f32(), e.mul(e.mul(e.div(column, kWidth), depth), kWidth));
         GemmTile tile;
         setRows(tile, rowBegin, row);
-        tile.b = e.elementPtr(panel, e.f32(), e.rem(column, kWidth));
-        tile.depth = depth;
+        setColumns(tile, operand, column, count, row, tileRows, share, e.add(column, columns));
         tile.c = operand.buffer;
-        tile.strideC = e.index(kWidth);
-        lookAhead(tile, operand, column, row, tileRows, rowCount, share,
-                  e.elementPtr(panel, e.f32(), e.mul(depth, kWidth)));
+        tile.strideC = e.index(columns);
         emitGemm(e, tileRows, columns, tile, false);
       }
       Value tileColumns = e.min(e.sub(count, column), e.index(columns));
@@ -280,7 +281,7 @@ void ContractionEmitter::emitEpilogue(ArrayRef<Operand> operands, const schedule
     auto emitVector = [&](Value position) {
       for (const Operand &operand : operands)
         e.override(operand.c.op->getResult(0), [=](ArrayRef<Index> indices) {
-          Value place = e.add(e.mul(i, kWidth), position);
+          Value place = e.add(e.mul(i, e.sizes.columns), position);
           Value sum = e.loadVector(e.f32(), e.elementPtr(operand.buffer, e.f32(), place));
           return addBias(operand.c, sum, indices);
         });
@@ -326,7 +327,7 @@ void ContractionEmitter::emitColumns(const schedule::Group &group, Value tileOff
   Value end = e.min(e.sub(e.tileEnd, tileOffset), tileCount);
   Value chunks = e.max(e.ceilDiv(operands[0].n, e.sizes.tileColumns), e.index(1));
   for (Operand &operand : operands)
-    operand.buffer = e.takeScratch(e.index(e.sizes.rows * kWidth));
+    operand.buffer = e.takeScratch(e.index(e.sizes.rows * e.sizes.columns));
   Values packedPanels;
   for (Operand &operand : operands)
     packedPanels.push_back(schedule::getPanel(operand.c.rhs) ? Value()
@@ -356,7 +357,7 @@ void ContractionEmitter::emitWholeRows() {
   std::vector<Operand> operands;
   for (const Contraction &c : contractions) {
     Operand operand{c, getN(c), {}, {}};
-    Value columns = e.roundUp(operand.n, kWidth);
+    Value columns = e.roundUp(operand.n, e.sizes.columns);
     operand.buffer = e.takeScratch(e.mul(columns, e.sizes.blockRows));
     auto argument = dyn_cast<BlockArgument>(c.rhs);
     operand.panels =
@@ -372,26 +373,24 @@ void ContractionEmitter::emitWholeRows() {
       lhs = getRows(batch, blockBegin, count);
       Value share = getShare(count);
       for (Operand &operand : operands) {
-        Value stride = e.roundUp(operand.n, kWidth);
+        Value stride = e.roundUp(operand.n, e.sizes.columns);
         e.loop(e.index(0), operand.n, e.sizes.columns, [&](Value column) {
-          Value panel = e.mul(e.mul(e.div(column, kWidth), depth), kWidth), next = e.add(panel, e.mul(depth, kWidth));
-          // After the last panel comes the first one again, for the next block of rows.
-          next = e.select(e.lessThan(next, e.mul(stride, depth)), next, e.index(0));
+          // After the last columns come the first ones again, for the next block of rows.
+          Value next = e.add(column, e.sizes.columns);
+          next = e.select(e.lessThan(next, operand.n), next, e.index(0));
           forRowTiles(e, count, [&](Value row, Value tileRows) {
             GemmTile tile;
             setRows(tile, blockBegin, row);
-            tile.b = e.elementPtr(operand.panels, e.f32(), e.add(panel, e.rem(column, kWidth)));
-            tile.depth = depth;
+            setColumns(tile, operand, column, operand.n, row, tileRows, share, next);
             tile.c = e.elementPtr(operand.buffer, e.f32(), e.add(e.mul(row, stride), column));
             tile.strideC = stride;
-            lookAhead(tile, operand, column, row, tileRows, count, share, e.elementPtr(operand.panels, e.f32(), next));
             emitGemm(e, tileRows, e.sizes.columns, tile, false);
           });
         });
       }
       e.loop(e.index(0), count, 1, [&](Value i) {
         for (const Operand &operand : operands) {
-          Value result = operand.c.op->getResult(0), stride = e.roundUp(operand.n, kWidth);
+          Value result = operand.c.op->getResult(0), stride = e.roundUp(operand.n, e.sizes.columns);
           size_t leading = *schedule::getLeadingDims(result, e.plan.rows);
           e.override(result, [=](ArrayRef<Index> indices) {
             Values dims = e.getDims(result);

@@ -5,12 +5,12 @@ using namespace mlir;
 using namespace lathe;
 using namespace lathe::cpu;
 
-static constexpr int64_t kStride = schedule::kPanelWidth;
+static constexpr int64_t kWidth = schedule::kPanelWidth;
 static constexpr int64_t kLine = 64; // bytes of a cache line
 
 static Values getOperands(const GemmTile &tile) {
-  Values operands{tile.a,       tile.strideA, tile.b,     tile.depth,    tile.c,
-                  tile.strideC, tile.rows,    tile.ahead, tile.aheadStep};
+  Values operands{tile.a,       tile.strideA,     tile.b,    tile.depth, tile.c,
+                  tile.strideC, tile.panelStride, tile.rows, tile.ahead, tile.aheadStep};
   llvm::erase(operands, Value());
   return operands;
 }
@@ -23,8 +23,14 @@ static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool 
   auto types = llvm::map_to_vector(operands, [](Value operand) { return operand.getType(); });
   return e.getHelper(name, types, [&](ValueRange arguments) {
     Value a = arguments[0], strideA = arguments[1], b = arguments[2], depth = arguments[3], c = arguments[4],
-          strideC = arguments[5], numbers = picks ? arguments[6] : Value();
-    Value ahead = stream ? arguments.drop_back().back() : Value(), aheadStep = stream ? arguments.back() : Value();
+          strideC = arguments[5];
+    arguments = arguments.drop_front(6);
+    auto take = [&](bool has) {
+      Value argument = has ? arguments.front() : Value();
+      arguments = arguments.drop_front(has ? 1 : 0);
+      return argument;
+    };
+    Value panelStride = take(columns > kWidth), numbers = take(picks), ahead = take(stream), aheadStep = take(stream);
     int64_t vectors = columns / e.lanes;
     Values rowsOfA, initial;
     for (int64_t r = 0; r < rows; ++r)
@@ -37,10 +43,12 @@ static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool 
         initial.push_back(accumulate ? e.loadVector(e.f32(), place(r, v)) : e.constant(e.vec(e.f32()), 0));
     auto step = [&](Value k, ValueRange values) {
       Values next(values);
-      Value row = e.elementPtr(b, e.f32(), e.mul(k, kStride));
       Values columnsOfB;
-      for (int64_t v = 0; v < vectors; ++v)
-        columnsOfB.push_back(e.loadVector(e.f32(), e.elementPtr(row, e.f32(), e.index(v * e.lanes))));
+      for (int64_t column = 0; column < columns; column += e.lanes) {
+        Value panel = column < kWidth ? b : e.elementPtr(b, e.f32(), e.mul(panelStride, column / kWidth));
+        columnsOfB.push_back(
+            e.loadVector(e.f32(), e.elementPtr(panel, e.f32(), e.add(e.mul(k, kWidth), column % kWidth))));
+      }
       for (int64_t r = 0; r < rows; ++r) {
         Value x = e.broadcast(e.load(e.f32(), e.elementPtr(rowsOfA[r], e.f32(), k)));
         for (int64_t v = 0; v < vectors; ++v)

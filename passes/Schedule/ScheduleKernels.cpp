@@ -38,13 +38,13 @@ Formulas getContractionFormulas(kernel::FuncOp kernel, const KernelPlan &plan, c
       for (Operation *op : group.anchors)
         packs |= !getPanel(getContraction(op)->rhs);
     }
-    Dim accumulators = floats(sizes.rows * kPanelWidth), panels = floats(first.k * Dim(sizes.tileColumns));
+    Dim accumulators = floats(sizes.rows * sizes.columns), panels = floats(first.k * Dim(sizes.tileColumns));
     return {first.batch * chunks * tileRows,
             scratch + Dim(static_cast<int64_t>(width)) * (packs ? accumulators + panels : accumulators)};
   }
   for (Operation *op : plan.anchors) {
     Contraction c = *getContraction(op);
-    Dim columns = roundUp(c.n, kPanelWidth);
+    Dim columns = roundUp(c.n, sizes.columns);
     scratch = scratch + floats(Dim(sizes.blockRows) * columns);
     if (!getPanel(c.rhs))
       scratch = scratch + floats(c.k * columns);
@@ -58,7 +58,7 @@ Formulas getAttentionFormulas(tfm::AttentionOp op, const TileSizes &sizes) {
   SmallVector<Dim> q = tfm::getDims(op.getQuery()), k = tfm::getDims(op.getKey()), v = tfm::getDims(op.getValue());
   int64_t heads = op.getHeads(), kvHeads = op.getKvHeads();
   Dim d = q[2].exactDiv(heads).value_or(q[2]), dv = v[2].exactDiv(kvHeads).value_or(v[2]);
-  Dim keys = roundUp(k[1], kPanelWidth), values = roundUp(dv, kPanelWidth);
+  Dim keys = roundUp(k[1], sizes.columns), values = roundUp(dv, sizes.columns);
   Dim scratch = floats(d * keys) + floats(keys * values)             // K transposed, V
                 + floats(Dim(sizes.queryRows) * d)                   // queries
                 + floats(Dim(sizes.queryRows) * Dim(sizes.keyBlock)) // scores

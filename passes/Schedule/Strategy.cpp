@@ -28,7 +28,7 @@ struct SizeField {
 constexpr SizeField kSizeFields[] = {
     {"lanes", &TileSizes::lanes, 8, 16},
     {"rows", &TileSizes::rows, 1, 16},
-    {"columns", &TileSizes::columns, 8, kPanelWidth},
+    {"columns", &TileSizes::columns, kPanelWidth, 64},
     {"unroll", &TileSizes::unroll, 1, 32},
     {"block_rows", &TileSizes::blockRows, 1, 4096},
     {"tile_rows", &TileSizes::tileRows, 1, 4096},
@@ -47,6 +47,10 @@ NamedAttribute schedule::getTileAttr(MLIRContext *context, const TileSizes &size
 }
 
 FailureOr<TileSizes> schedule::readTileSizes(kernel::FuncOp kernel, kernel::ScheduleAttr schedule) {
+  for (BlockArgument argument : kernel.getBody().getArguments())
+    if (auto panel = getPanel(argument); panel && panel.getWidth() != kPanelWidth)
+      return kernel.emitOpError("argument ") << argument.getArgNumber() << " is in panels of " << panel.getWidth()
+                                             << " columns, expected " << kPanelWidth;
   auto tile = schedule.getOptions().getAs<DictionaryAttr>("tile");
   TileSizes sizes;
   for (const SizeField &field : kSizeFields) {
@@ -57,10 +61,10 @@ FailureOr<TileSizes> schedule::readTileSizes(kernel::FuncOp kernel, kernel::Sche
              << ", " << field.most << "]; hint: run --lathe-schedule-kernels";
     sizes.*field.size = size.getInt();
   }
-  if (sizes.columns % sizes.lanes || kPanelWidth % sizes.columns || sizes.tileColumns % kPanelWidth ||
-      sizes.keyBlock % kPanelWidth)
+  if (kPanelWidth % sizes.lanes || sizes.columns % kPanelWidth || sizes.tileColumns % sizes.columns ||
+      sizes.keyBlock % sizes.columns)
     return kernel.emitOpError("has a schedule for ")
-           << schedule.getTarget().getValue() << " whose tile doesn't divide panels of " << kPanelWidth;
+           << schedule.getTarget().getValue() << " whose tile isn't made of panels of " << kPanelWidth << " columns";
   return sizes;
 }
 

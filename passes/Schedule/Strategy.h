@@ -81,7 +81,7 @@ std::optional<TileSizes> getTileSizes(llvm::StringRef target);
 /// The schedule's own form of them, and back: a schedule that was written by hand is checked.
 mlir::NamedAttribute getTileAttr(mlir::MLIRContext *context, const TileSizes &sizes);
 mlir::FailureOr<TileSizes> readTileSizes(kernel::FuncOp kernel, kernel::ScheduleAttr schedule);
-inline constexpr int64_t kPanelWidth = 32;
+inline constexpr int64_t kPanelWidth = 16;    // a cache line of f32; wider tiles read panels side by side
 inline constexpr int64_t kMapElements = 4096; // of a tile of Map, roughly
 
 } // namespace lathe::schedule

@@ -2,8 +2,10 @@
 // RUN: split-file %s %t
 // RUN: not lathe compile %t/missing.mlir --compile-from=schedule --target=cpu:x86-64-v3 -o %t/m.lathe 2>&1 | FileCheck %s --check-prefix=MISSING
 // RUN: not lathe compile %t/uneven.mlir --compile-from=schedule --target=cpu:x86-64-v3 -o %t/m.lathe 2>&1 | FileCheck %s --check-prefix=UNEVEN
+// RUN: not lathe compile %t/panel.mlir --compile-from=schedule --target=cpu:x86-64-v3 -o %t/m.lathe 2>&1 | FileCheck %s --check-prefix=PANEL
+// PANEL: argument 1 is in panels of 32 columns, expected 16
 // MISSING: has a schedule for x86-64-v3 whose tile needs a 'lanes' in [8, 16]; hint: run --lathe-schedule-kernels
-// UNEVEN: has a schedule for x86-64-v3 whose tile doesn't divide panels of 32
+// UNEVEN: has a schedule for x86-64-v3 whose tile isn't made of panels of 16 columns
 //--- missing.mlir
 module attributes {tfm.symbols = {n = array<i64: 1, 64>}} {
   kernel.func @relu(%x: tensor<?xf32, #tfm.dims<n>>) -> tensor<?xf32, #tfm.dims<n>> attributes {anchor = #kernel.anchor<map>,
@@ -27,5 +29,19 @@ module attributes {tfm.symbols = {n = array<i64: 1, 64>}} {
   func.func @main(%x: tensor<?xf32, #tfm.dims<n>>) -> tensor<?xf32, #tfm.dims<n>> {
     %0 = kernel.launch @relu(%x) : (tensor<?xf32, #tfm.dims<n>>) -> tensor<?xf32, #tfm.dims<n>>
     return %0 : tensor<?xf32, #tfm.dims<n>>
+  }
+}
+//--- panel.mlir
+module attributes {tfm.symbols = {n = array<i64: 1, 64>}} {
+  tfm.weight @w : tensor<8x8xf32> = dense<1.0> : tensor<8x8xf32>
+  kernel.func @linear(%x: tensor<?x8xf32, #tfm.dims<n, 8>>, %w: tensor<8x8xf32> {kernel.layout = #kernel.panel<width = 32>}) -> tensor<?x8xf32, #tfm.dims<n, 8>> attributes {anchor = #kernel.anchor<contraction>,
+      schedules = [#kernel.schedule<target = "x86-64-v3", tiles = <1>, scratch = <0>, options = {strategy = "contraction"}>]} {
+    %0 = tfm.linear %x, %w : (tensor<?x8xf32, #tfm.dims<n, 8>>, tensor<8x8xf32>) -> tensor<?x8xf32, #tfm.dims<n, 8>>
+    kernel.return %0 : tensor<?x8xf32, #tfm.dims<n, 8>>
+  }
+  func.func @main(%x: tensor<?x8xf32, #tfm.dims<n, 8>>) -> tensor<?x8xf32, #tfm.dims<n, 8>> {
+    %w = tfm.get @w : tensor<8x8xf32>
+    %0 = kernel.launch @linear(%x, %w) : (tensor<?x8xf32, #tfm.dims<n, 8>>, tensor<8x8xf32>) -> tensor<?x8xf32, #tfm.dims<n, 8>>
+    return %0 : tensor<?x8xf32, #tfm.dims<n, 8>>
   }
 }

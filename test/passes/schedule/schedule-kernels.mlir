@@ -5,7 +5,7 @@ module attributes {tfm.symbols = {batch = array<i64: 1, 32>, sequence = array<i6
 
   // A weight that every launch passes lies in panels; tiles are row blocks by column chunks.
   // CHECK-LABEL: kernel.func @up
-  // CHECK-SAME: %arg1: tensor<384x1536xf32> {kernel.layout = #kernel.panel<width = 32>}
+  // CHECK-SAME: %arg1: tensor<384x1536xf32> {kernel.layout = #kernel.panel<width = 16>}
   // CHECK-SAME: %arg2: tensor<1536xf32>)
   // CHECK-SAME: target = "x86-64-v3", tiles = <12*floordiv(batch*sequence + 7, 8)>
   // CHECK-SAME: strategy = "contraction"

@@ -13,6 +13,7 @@
 #include "lathe/kernel_abi.h"
 #include "mlir/Parser/Parser.h"
 #include "passes/Passes.h"
+#include "passes/Schedule/Strategy.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include <chrono>
@@ -112,15 +113,16 @@ std::vector<char> makeInput(Type element, int64_t count, int64_t limit, int64_t 
   return bytes;
 }
 
-/// K-major panels of 32 columns.
+/// K-major panels.
 std::vector<char> pack(const std::vector<char> &bytes, int64_t rows, int64_t columns, bool transposed) {
-  int64_t k = transposed ? columns : rows, n = transposed ? rows : columns, panels = (n + 31) / 32;
-  std::vector<char> packed(panels * k * 32 * 4);
+  int64_t k = transposed ? columns : rows, n = transposed ? rows : columns, p = schedule::kPanelWidth,
+          panels = (n + p - 1) / p;
+  std::vector<char> packed(panels * k * p * 4);
   auto *from = reinterpret_cast<const float *>(bytes.data());
   auto *to = reinterpret_cast<float *>(packed.data());
   for (int64_t j = 0; j < n; ++j)
     for (int64_t i = 0; i < k; ++i)
-      to[(j / 32 * k + i) * 32 + j % 32] = transposed ? from[j * columns + i] : from[i * columns + j];
+      to[(j / p * k + i) * p + j % p] = transposed ? from[j * columns + i] : from[i * columns + j];
   return packed;
 }
 
@@ -343,7 +345,7 @@ int main(int argc, char **argv) {
     for (unsigned i = 0; i < kernel.getNumArguments(); ++i)
       if (bool transposed = bool(kernel.getArgAttr(i, "test.panel_transposed"));
           transposed || kernel.getArgAttr(i, "test.panel"))
-        kernel.setArgAttr(i, kernel::kLayoutAttr, kernel::PanelAttr::get(&context, 32, transposed));
+        kernel.setArgAttr(i, kernel::kLayoutAttr, kernel::PanelAttr::get(&context, schedule::kPanelWidth, transposed));
   PassManager passes(&context);
   passes.addPass(createScheduleKernelsPass());
   if (failed(passes.run(*module)))
