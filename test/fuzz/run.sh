@@ -20,7 +20,7 @@ fuzz() {
   name=$1 log=$fuzzers/$1.log
   mkdir -p "$fuzzers/corpus/$name" "$fuzzers/findings"
   seeds=$(ls -d "test/fuzz/seeds/$name" "$fuzzers/seeds/$name" 2>/dev/null) # by hand or found earlier; made by the build
-  "$fuzzers/fuzz-$name" -max_total_time="$seconds" -runs="$runs" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+  "$fuzzers/fuzz-$name" -max_total_time="$seconds" -runs="$runs" -timeout=30 -rss_limit_mb=2048 -print_final_stats=1 \
     -artifact_prefix="$fuzzers/findings/$name-" "$fuzzers/corpus/$name" $seeds >"$log" 2>&1 && failed= || failed=1
   echo "$name: $(grep -oP 'number_of_executed_units:\s*\K\d+' "$log" || echo 0) executions," \
     "$(grep -oP 'new_units_added:\s*\K\d+' "$log" || echo 0) new inputs"
