@@ -27,7 +27,7 @@ Value Emitter::evaluate(Value tensor, ArrayRef<Index> indices) {
     value = loadElements(operands[argument.getArgNumber()], tfm::getElementType(tensor),
                          linearize(indices, getDims(tensor)));
   else
-    value = evaluateOp(tensor.getDefiningOp(), tensor, indices);
+    value = evaluateOp(tensor.getDefiningOp(), indices);
   memo.back()[std::move(key)] = value;
   return value;
 }
@@ -252,7 +252,7 @@ Value Emitter::evaluateGatherNd(tfm::GatherNdOp op, ArrayRef<Index> indices) {
   return evaluate(op.getData(), at);
 }
 
-Value Emitter::evaluateOp(Operation *op, Value tensor, ArrayRef<Index> indices) {
+Value Emitter::evaluateOp(Operation *op, ArrayRef<Index> indices) {
   if (isa<tfm::ElementwiseOpInterface>(op))
     return evaluateElementwise(op, indices);
   return llvm::TypeSwitch<Operation *, Value>(op)

@@ -94,7 +94,7 @@ protected:
 
 private:
   // Elemental.cpp: ops that move elements.
-  Value evaluateOp(mlir::Operation *op, Value tensor, llvm::ArrayRef<Index> indices);
+  Value evaluateOp(mlir::Operation *op, llvm::ArrayRef<Index> indices);
   Value evaluateElementwise(mlir::Operation *op, llvm::ArrayRef<Index> indices);
   Indices getReshapedIndices(tfm::ReshapeOp op, llvm::ArrayRef<Index> indices);
   Value evaluateConcat(tfm::ConcatOp op, llvm::ArrayRef<Index> indices);

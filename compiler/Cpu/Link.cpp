@@ -21,7 +21,7 @@ FailureOr<std::vector<char>> cpu::linkObjects(ArrayRef<std::vector<char>> object
     emitError(loc, "can't make a temporary folder: ") << error.message();
     return failure();
   }
-  auto cleanUp = llvm::scope_exit([&] { llvm::sys::fs::remove_directories(folder); });
+  auto cleanUp = llvm::scope_exit([&] { (void)llvm::sys::fs::remove_directories(folder); });
   std::vector<std::string> arguments = {"ld.lld",
                                         "-shared",
                                         "-z",
@@ -69,6 +69,7 @@ FailureOr<std::vector<char>> cpu::linkObjects(ArrayRef<std::vector<char>> object
   arguments.push_back("-o");
   arguments.push_back(result);
   std::vector<const char *> pointers;
+  pointers.reserve(arguments.size());
   for (const std::string &argument : arguments)
     pointers.push_back(argument.c_str());
   std::string messages;

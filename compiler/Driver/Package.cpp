@@ -75,7 +75,7 @@ FailureOr<package::Summary> lathe::writePackageFile(ModuleOp module, const Compi
   FailureOr<package::Summary> summary = package::writePackage(module, code, write, output);
   std::string error;
   if (succeeded(summary) && !runner.empty() && !tool::appendPackage(runner.str(), output.str(), output.str(), error)) {
-    llvm::sys::fs::remove(output);
+    (void)llvm::sys::fs::remove(output);
     return module.emitError(error);
   }
   return summary;
