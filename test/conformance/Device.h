@@ -1,7 +1,6 @@
 // Where the conformance suite and the models run: the reference, or generated code for one instruction set.
 #pragma once
-#include "compiler/Reference/Reference.h"
-#include "tools/lathe-run/Tensor.h"
+#include "tools/lathe/ReferenceTensor.h"
 
 namespace lathe::conformance {
 
@@ -31,10 +30,9 @@ public:
 std::unique_ptr<Device> createDevice(llvm::StringRef name);
 std::unique_ptr<Device> createCpuDevice(llvm::StringRef name);
 
-/// Between the reference's tensors and those that the tools read from files.
-mlir::Type toType(mlir::MLIRContext *context, tool::ElementType type);
-reference::Tensor toReference(mlir::MLIRContext *context, const tool::Tensor &tensor);
-tool::Tensor fromReference(const reference::Tensor &tensor);
+using tool::fromReference;
+using tool::toReference;
+using tool::toType;
 
 /// Runs `body` in a child process, so that a crash or a hang is a result like another. Returns what it wrote to the
 /// stream, or "CRASH signal N", "TIMEOUT".

@@ -3,7 +3,7 @@
 
 int main(int argc, char **argv) {
   using namespace lathe::tool;
-  std::vector<const Command *> commands = {&compileCommand, &checkCommand, &explainCommand};
+  std::vector<const Command *> commands = {&compileCommand, &checkCommand, &explainCommand, &compareCommand};
   for (const Command *command : runtimeCommands())
     commands.push_back(command);
   return runMain("Compiles an ONNX Transformer into one file that runs, and runs it.", commands, argc, argv);
