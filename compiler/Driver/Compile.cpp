@@ -41,7 +41,7 @@ DiagnosticPrinter::DiagnosticPrinter(MLIRContext &context, std::function<void()>
 DiagnosticPrinter::~DiagnosticPrinter() { context.getDiagEngine().eraseHandler(handler); }
 
 static FailureOr<OwningOpRef<ModuleOp>> readModule(MLIRContext &context, const CompileOptions &options) {
-  if (options.from == Phase::Import)
+  if (!options.inputIsIr)
     return importOnnx(context, options.input, options.import);
   OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(options.input, &context);
   if (!module)

@@ -12,14 +12,15 @@
 namespace lathe {
 
 struct CompileOptions {
-  std::string input; // an ONNX file; MLIR text if `from` is past import
-  Phase from = Phase::Import;
+  std::string input; // an ONNX file; MLIR text with `inputIsIr`
+  bool inputIsIr = false;
+  Phase from = Phase::Import; // of what is read
   Phase to = Phase::Package;
   ImportOptions import;
   std::vector<std::string> targets; // "x86-64-v4", "x86-64-v3"; the runtime takes the first that a machine can run
   unsigned optimization = 2;        // 0: one primitive op a launch; 1: one recovered op; 2 and 3: fused
   std::string requireFused;         // "attention:6,layer_norm:13": fail if fewer are recovered
-  std::string weightsDirectory;     // of the files that #tfm.file names, if `from` is past import
+  std::string weightsDirectory;     // of the files that #tfm.file names, with `inputIsIr`
   std::string saveTemps;            // a folder for objects and assembly; empty: nothing is kept
   unsigned threads = 1;
   /// Told at the start of each phase (of what is read, for `from`), and as emit and package go on: the phase, and the

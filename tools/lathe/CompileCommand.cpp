@@ -93,6 +93,7 @@ static int printModule(mlir::ModuleOp module, const Arguments &arguments) {
 static int compile(const ModelSource &model, const Arguments &arguments) {
   CompileOptions options;
   options.input = model.path;
+  options.inputIsIr = arguments.has("--compile-from");
   std::string error;
   int64_t threads;
   if (!readImportFlags(arguments, options.import, error) || !readTargets(arguments, options.targets, error) ||
