@@ -65,11 +65,13 @@ FailureOr<CpuObject> cpu::emitCpu(ModuleOp module, StringRef target, unsigned th
     std::lock_guard<std::mutex> lock(mutex);
     options.progress(static_cast<double>(++finished) / parts.size());
   };
-  if (threads > 1 && context->isMultithreadingEnabled()) {
+  if (threads != 1 && parts.size() > 1 && !context->isMultithreadingEnabled()) {
     llvm::DefaultThreadPool pool(llvm::hardware_concurrency(threads));
+    context->setThreadPool(pool); // the parts share its types and attributes: it must lock
     for (size_t i = 0; i < parts.size(); ++i)
       pool.async([&, i] { compile(i); });
     pool.wait();
+    context->disableMultithreading();
   } else {
     for (size_t i = 0; i < parts.size(); ++i)
       compile(i);
