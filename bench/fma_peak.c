@@ -15,8 +15,10 @@ static double seconds(void) {
 #define DEFINE_BURST(name, isa, type, lanes, set1, fmadd)                                                              \
   __attribute__((target(isa), noinline)) static double name(void) {                                                    \
     type sums[kChains], factor = set1(0.999f), addend = set1(0.001f);                                                  \
-    for (int i = 0; i < kChains; ++i)                                                                                  \
+    for (int i = 0; i < kChains; ++i) {                                                                                \
       sums[i] = set1((float)i);                                                                                        \
+      __asm__ volatile("" : "+x"(sums[i])); /* what a sum is must not be known: 1 stays 1 */                           \
+    }                                                                                                                  \
     double begin = seconds();                                                                                          \
     for (int64_t step = 0; step < kSteps; ++step) {                                                                    \
       _Pragma("GCC unroll 12") for (int i = 0; i < kChains; ++i) sums[i] = fmadd(sums[i], factor, addend);             \
