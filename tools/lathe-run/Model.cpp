@@ -23,8 +23,14 @@ bool succeeded(lathe_status *status, std::string &error, lathe_code *code) {
     *code = api().status_code(status);
   error = api().status_message(status);
   std::string node = api().status_node(status);
-  if (!node.empty() && error.find(node) == std::string::npos)
-    error = "node '" + node + "': " + error;
+  if (!node.empty() && error.find(node) == std::string::npos) {
+    // A fused kernel has many nodes: the message comes first, one of them behind it.
+    size_t others = 0, first = node.find(", ");
+    for (size_t at = first; at != std::string::npos; at = node.find(", ", at + 2))
+      ++others;
+    error +=
+        " (node '" + node.substr(0, first) + "'" + (others ? " and " + std::to_string(others) + " more" : "") + ")";
+  }
   api().status_release(status);
   return false;
 }
