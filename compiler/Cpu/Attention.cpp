@@ -22,8 +22,6 @@ private:
   bool readsInPlace(Value tensor) { return schedule::getMemory(tensor) && tfm::getElementType(tensor).isF32(); }
   bool isRestricted() { return op.getPadding() || op.getCausal() || op.getWindow(); }
   Value f32(double value) { return e.constant(e.f32(), value); }
-  /// Of the next head, which lies beside this one in rows that are too far apart for the hardware to guess.
-  void prefetch(Value line) { e.make<LLVM::Prefetch>(line, /*rw=*/0u, /*hint=*/2u, /*cache=*/1u); }
   Value at(Value base, Value offset) { return e.elementPtr(base, e.f32(), offset); }
 
   void findKeyEnd();
@@ -88,7 +86,7 @@ void AttentionEmitter::packKeys() {
       Values rows;
       for (int64_t i = 0; i < e.lanes; ++i) {
         Value row = at(from, e.mul(stride, i));
-        prefetch(at(row, depth));
+        e.prefetch(at(row, depth)); // the next head's, too far from its other rows for the hardware to guess
         rows.push_back(e.loadVector(e.f32(), row));
       }
       for (int64_t half = e.lanes / 2; half >= 1; half /= 2)
@@ -122,7 +120,7 @@ void AttentionEmitter::packValues() {
       if (readsInPlace(op.getValue())) {
         Value row = e.mul(e.add(e.mul(batch, keys), j), e.mul(width, static_cast<int64_t>(op.getKvHeads())));
         Value base = e.getOperand(schedule::getMemory(op.getValue()).getArgNumber());
-        prefetch(at(base, e.add(e.add(row, column), e.add(width, d))));
+        e.prefetch(at(base, e.add(e.add(row, column), e.add(width, d))));
       }
       Value x = e.broadcast(e.evaluateWide(op.getValue(), {e.uniform(batch), e.uniform(j), e.lane(e.add(column, d))}));
       x = e.masked(x, e.constant(x, 0));

@@ -97,6 +97,8 @@ public:
   Value elementPtr(Value base, Type element, Value offset);
   Value bytePtr(Value base, Value offset) { return elementPtr(base, i8(), offset); }
   Value load(Type type, Value pointer);
+  /// Asks for the cache line into L2; any address will do.
+  void prefetch(Value line) { make<mlir::LLVM::Prefetch>(line, /*rw=*/0u, /*hint=*/2u, /*cache=*/1u); }
   void store(Value value, Value pointer);
   /// `lanes` consecutive elements; under the mask, if there is one, which reads and writes nothing beyond it.
   Value loadVector(Type element, Value pointer);

@@ -73,10 +73,7 @@ static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool 
         return next;
       });
     };
-    auto ask = [&](Value k, int64_t offset) {
-      Value line = e.bytePtr(ahead, e.add(e.mul(k, aheadStep), offset));
-      e.make<LLVM::Prefetch>(line, /*rw=*/0u, /*hint=*/2u, /*cache=*/1u);
-    };
+    auto ask = [&](Value k, int64_t offset) { e.prefetch(e.bytePtr(ahead, e.add(e.mul(k, aheadStep), offset))); };
     auto askSparsely = [&](Value k, int64_t i) {
       if (i == 0)
         ask(k, 0);

@@ -18,7 +18,9 @@ def SkipPaddedRowsPass : Pass<"lathe-skip-padded-rows", "::mlir::ModuleOp"> {
   let description = [{
     Where every use of a kernel's results, up to the outputs, reads only rows at which a mask isn't 0 (pooling by the mask;
     attention with the mask as its padding, whose queries are real as well; ops within a row), the kernel gets the mask as
-    an argument with `kernel.rows`: a target may leave the other rows out. What real rows hold doesn't change. A kernel that
+    an argument with `kernel.rows`: a target may leave the other rows out. Where a slice of each sequence's first row is
+    read, or an attention whose queries aren't all real, a launch adds to the mask the first rows and all rows of
+    sequences that have no real one, which masked_row may read. What real rows hold doesn't change. A kernel that
     checks indices still checks all of them and isn't marked.
   }];
   let dependentDialects = ["::lathe::kernel::KernelDialect"];

@@ -8,6 +8,7 @@
 #include "dialects/Kernel/Kernel.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "passes/Passes.h"
+#include "passes/Simplify/Match.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -47,18 +48,6 @@ struct Need {
   }
 };
 
-bool isZero(Value value) {
-  auto constant = value.getDefiningOp<tfm::ConstantOp>();
-  auto elements = constant ? dyn_cast<DenseElementsAttr>(constant.getValue()) : DenseElementsAttr();
-  if (!elements || !elements.isSplat())
-    return false;
-  Attribute splat = elements.getSplatValue<Attribute>();
-  if (auto number = dyn_cast<FloatAttr>(splat))
-    return number.getValue().isZero();
-  auto number = dyn_cast<IntegerAttr>(splat);
-  return number && number.getValue().isZero();
-}
-
 /// The operand that is 0 at exactly the places where the value is, or null.
 Value getSameZeros(Value value) {
   Operation *op = value.getDefiningOp();
@@ -76,7 +65,8 @@ Value getSameZeros(Value value) {
   if (!compare || compare.getPredicate() != tfm::Predicate::ne)
     return {};
   for (unsigned side = 0; side < 2; ++side)
-    if (isZero(op->getOperand(1 - side)) && tfm::getDims(op->getOperand(side)) == tfm::getDims(value))
+    if (simplify::getSplat(op->getOperand(1 - side)) == 0.0 &&
+        tfm::getDims(op->getOperand(side)) == tfm::getDims(value))
       return op->getOperand(side);
   return {};
 }
@@ -301,9 +291,8 @@ struct SkipPaddedRows : lathe::impl::SkipPaddedRowsPassBase<SkipPaddedRows> {
       return result;
     SmallVector<Dim> dims = tfm::getDims(mask);
     Location loc = mask.getLoc();
-    auto makeType = [](ArrayRef<Dim> dims, Type element) { return tfm::getTensorType(dims, element); };
     OpBuilder b(&getContext());
-    Type i1 = b.getI1Type(), i32 = b.getI32Type(), i64 = b.getI64Type(), all = makeType(dims, i1);
+    Type i1 = b.getI1Type(), i32 = b.getI32Type(), i64 = b.getI64Type(), all = tfm::getTensorType(dims, i1);
     auto function = getOperation().lookupSymbol<func::FuncOp>("main");
     b.setInsertionPoint(function);
     auto kernel = kernel::FuncOp::create(b, loc, "read_rows", b.getFunctionType(mask.getType(), all),
@@ -313,12 +302,14 @@ struct SkipPaddedRows : lathe::impl::SkipPaddedRowsPassBase<SkipPaddedRows> {
     auto compare = [&](tfm::Predicate predicate, Value value) {
       auto type = RankedTensorType::get({}, tfm::getElementType(value));
       Value zero = tfm::ConstantOp::create(b, loc, DenseElementsAttr::get(type, b.getZeroAttr(type.getElementType())));
-      return tfm::CompareOp::create(b, loc, makeType(tfm::getDims(value), i1), predicate, value, zero);
+      return tfm::CompareOp::create(b, loc, tfm::getTensorType(tfm::getDims(value), i1), predicate, value, zero);
     };
     Value real = compare(tfm::Predicate::ne, x);
-    Value count = tfm::CastOp::create(b, loc, makeType(dims, i32), real);
-    Value most = tfm::ReduceMaxOp::create(b, loc, makeType({dims[0], Dim(1)}, i32), count, ArrayRef<int64_t>{1});
-    Value place = tfm::IotaOp::create(b, loc, makeType(dims[1], i64), tfm::DimsAttr::get(&getContext(), Dim(0)), 1);
+    Value count = tfm::CastOp::create(b, loc, tfm::getTensorType(dims, i32), real);
+    Value most =
+        tfm::ReduceMaxOp::create(b, loc, tfm::getTensorType({dims[0], Dim(1)}, i32), count, ArrayRef<int64_t>{1});
+    Value place =
+        tfm::IotaOp::create(b, loc, tfm::getTensorType(dims[1], i64), tfm::DimsAttr::get(&getContext(), Dim(0)), 1);
     real = tfm::OrOp::create(b, loc, all, real, compare(tfm::Predicate::eq, most));
     real = tfm::OrOp::create(b, loc, all, real, compare(tfm::Predicate::eq, place));
     kernel::ReturnOp::create(b, loc, real);

@@ -83,17 +83,14 @@ private:
     bool constant = llvm::all_of(op->getOperands(), [&](Value v) { return places.lookup(v).kind == Place::Nowhere; });
     if (constant && llvm::none_of(dims, [&](const Dim &dim) { return uses(dim); }))
       return Place();
-    Place place = constant && !isa<tfm::ExpandOp>(op) ? Place::unknown() : carry(op, result, dims);
+    Place place = constant && !isa<tfm::ExpandOp>(op) ? Place::unknown() : carry(op, dims);
     return place.kind == Place::Along && fits(dims, place.axis) ? place : Place::unknown();
   }
 
   /// Where an op, one of whose operands has a place, puts the batch.
-  Place carry(Operation *op, Value result, ArrayRef<Dim> dims) {
-    auto at = [&](Value value) { return value ? places.lookup(value) : Place(); };
+  Place carry(Operation *op, ArrayRef<Dim> dims) {
+    auto at = [&](Value value) { return places.lookup(value); };
     auto rank = [](Value value) { return tfm::getDims(value).size(); };
-    auto nowhere = [&](ValueRange values) {
-      return llvm::all_of(values, [&](Value v) { return at(v).kind == Place::Nowhere; });
-    };
     /// The operand's own place, if that is before `end` and nothing else has one.
     auto keep = [&](Value operand, size_t end) {
       for (Value other : op->getOperands())
@@ -175,7 +172,7 @@ private:
         .Case([&](tfm::PadOp pad) {
           size_t axis = at(pad.getInput()).axis;
           bool whole = pad.getLow().getDims()[axis] == Dim(0) && pad.getHigh().getDims()[axis] == Dim(0);
-          return whole && nowhere(pad.getValue()) ? Place::along(axis) : Place::unknown();
+          return whole && at(pad.getValue()).kind == Place::Nowhere ? Place::along(axis) : Place::unknown();
         })
         .Case([&](tfm::ConcatOp concat) {
           Place place = align(concat.getInputs());

@@ -74,9 +74,7 @@ struct HoistSlice : OpRewritePattern<SliceOp> {
 
 struct HoistSlicesPass : lathe::impl::HoistSlicesPassBase<HoistSlicesPass> {
   void runOnOperation() override {
-    RewritePatternSet patterns(&getContext());
-    patterns.add<HoistSlice>(&getContext());
-    if (failed(rewrite(getOperation(), std::move(patterns))))
+    if (failed(rewrite<HoistSlice>(getOperation())))
       signalPassFailure();
   }
 };

@@ -13,4 +13,11 @@ void populateMovementPatterns(mlir::RewritePatternSet &patterns);
 /// Runs patterns, with those above, to a fixed point, and drops what is dead.
 mlir::LogicalResult rewrite(mlir::Operation *root, mlir::RewritePatternSet &&patterns);
 
+/// The same for patterns that a context is enough to make.
+template <typename... Patterns> mlir::LogicalResult rewrite(mlir::Operation *root) {
+  mlir::RewritePatternSet patterns(root->getContext());
+  patterns.add<Patterns...>(root->getContext());
+  return rewrite(root, std::move(patterns));
+}
+
 } // namespace lathe::simplify

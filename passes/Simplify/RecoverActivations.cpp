@@ -225,9 +225,7 @@ struct FormSwiglu : OpRewritePattern<MulOp> {
 
 struct RecoverActivationsPass : lathe::impl::RecoverActivationsPassBase<RecoverActivationsPass> {
   void runOnOperation() override {
-    RewritePatternSet patterns(&getContext());
-    patterns.add<FormActivation, FormSigmoid, FormRelu, FormSwiglu>(&getContext());
-    if (failed(rewrite(getOperation(), std::move(patterns))))
+    if (failed(rewrite<FormActivation, FormSigmoid, FormRelu, FormSwiglu>(getOperation())))
       signalPassFailure();
   }
 };

@@ -302,9 +302,7 @@ struct BiasToSet : OpRewritePattern<AttentionOp> {
 
 struct RecoverAttentionPass : lathe::impl::RecoverAttentionPassBase<RecoverAttentionPass> {
   void runOnOperation() override {
-    RewritePatternSet patterns(&getContext());
-    patterns.add<UnfoldBatch, FormAttention, HoistScale, BiasToSet>(&getContext());
-    if (failed(rewrite(getOperation(), std::move(patterns))))
+    if (failed(rewrite<UnfoldBatch, FormAttention, HoistScale, BiasToSet>(getOperation())))
       signalPassFailure();
   }
 };

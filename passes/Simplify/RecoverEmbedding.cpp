@@ -26,9 +26,7 @@ struct FormEmbedding : OpRewritePattern<GatherOp> {
 
 struct RecoverEmbeddingPass : lathe::impl::RecoverEmbeddingPassBase<RecoverEmbeddingPass> {
   void runOnOperation() override {
-    RewritePatternSet patterns(&getContext());
-    patterns.add<FormEmbedding>(&getContext());
-    if (failed(rewrite(getOperation(), std::move(patterns))))
+    if (failed(rewrite<FormEmbedding>(getOperation())))
       signalPassFailure();
   }
 };

@@ -174,10 +174,8 @@ struct TransposedWeight : OpRewritePattern<LinearOp> {
 
 struct RecoverLinearPass : lathe::impl::RecoverLinearPassBase<RecoverLinearPass> {
   void runOnOperation() override {
-    RewritePatternSet patterns(&getContext());
-    patterns.add<MatmulToLinear, AddToBias, SplitLinear, SliceOfWeight, ReshapeOfWeight, ReshapeAroundLinear,
-                 ConvToLinear, TransposedWeight>(&getContext());
-    if (failed(rewrite(getOperation(), std::move(patterns))))
+    if (failed(rewrite<MatmulToLinear, AddToBias, SplitLinear, SliceOfWeight, ReshapeOfWeight, ReshapeAroundLinear,
+                       ConvToLinear, TransposedWeight>(getOperation())))
       return signalPassFailure();
     eraseUnusedWeights(getOperation());
   }

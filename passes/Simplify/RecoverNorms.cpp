@@ -131,9 +131,7 @@ struct AddToNormBias : OpRewritePattern<AddOp> {
 
 struct RecoverNormsPass : lathe::impl::RecoverNormsPassBase<RecoverNormsPass> {
   void runOnOperation() override {
-    RewritePatternSet patterns(&getContext());
-    patterns.add<FormNorm<MulOp>, FormNorm<DivOp>, MulToGain, AddToNormBias>(&getContext());
-    if (failed(rewrite(getOperation(), std::move(patterns))))
+    if (failed(rewrite<FormNorm<MulOp>, FormNorm<DivOp>, MulToGain, AddToNormBias>(getOperation())))
       signalPassFailure();
   }
 };

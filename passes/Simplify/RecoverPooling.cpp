@@ -113,9 +113,7 @@ struct FormL2Normalize : OpRewritePattern<DivOp> {
 
 struct RecoverPoolingPass : lathe::impl::RecoverPoolingPassBase<RecoverPoolingPass> {
   void runOnOperation() override {
-    RewritePatternSet patterns(&getContext());
-    patterns.add<FormMeanPool, FormL2Normalize>(&getContext());
-    if (failed(rewrite(getOperation(), std::move(patterns))))
+    if (failed(rewrite<FormMeanPool, FormL2Normalize>(getOperation())))
       signalPassFailure();
   }
 };

@@ -144,9 +144,7 @@ struct FormRotary : OpRewritePattern<AddOp> {
 
 struct RecoverRotaryPass : lathe::impl::RecoverRotaryPassBase<RecoverRotaryPass> {
   void runOnOperation() override {
-    RewritePatternSet patterns(&getContext());
-    patterns.add<FormRotary>(&getContext());
-    if (failed(rewrite(getOperation(), std::move(patterns))))
+    if (failed(rewrite<FormRotary>(getOperation())))
       signalPassFailure();
   }
 };
