@@ -15,7 +15,7 @@ namespace lathe::package {
 
 inline constexpr char kMagic[8] = {'L', 'A', 'T', 'H', 'E', '\r', '\n', '\x1a'};
 inline constexpr uint32_t kFormatMajor = 1; // a reader refuses another major
-inline constexpr uint32_t kFormatMinor = 0; // a reader of 1.x takes every 1.y with known required features
+inline constexpr uint32_t kFormatMinor = 1; // a reader of 1.x takes every 1.y with known required features
 inline constexpr uint64_t kMaxTableSize = 16u << 20;
 inline constexpr uint64_t kMaxAlignment = 4096;
 inline constexpr uint32_t kMaxFormulaSteps = 1024; // of one formula
@@ -41,6 +41,8 @@ enum class SegmentKind : uint32_t {
   WeightHashes = 2, // SHA-256 of each kWeightChunk of the Weights segment named by `link`, 32 bytes each
   CpuElf = 3,
   Metadata = 4, // JSON: recipe, report, compiler version, hashes of the inputs
+  Cubin = 5,
+  CudaSource = 6, // CUDA C++ for NVRTC, text
 };
 
 struct Segment {

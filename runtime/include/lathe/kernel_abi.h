@@ -1,4 +1,4 @@
-/* What a compiled CPU kernel and the runtime agree on. C99, no dependency. Changed only by appending. */
+/* What a compiled kernel and the runtime agree on. C99, no dependency. Changed only by appending. */
 #ifndef LATHE_KERNEL_ABI_H
 #define LATHE_KERNEL_ABI_H
 #include <stdint.h>
@@ -34,5 +34,14 @@ typedef struct lathe_kernel_call {
 
 /* Returns LATHE_FAULT_NONE or the code that it wrote to call->fault. */
 typedef int32_t (*lathe_kernel_fn)(const lathe_kernel_call *call);
+
+/* A CUDA kernel is an extern "C" __global__ function in a cubin. Its parameters, in order:
+     a pointer for each operand of the launch, at least 64-byte aligned;
+     const long long *params: values of the launch's parameter formulas, in device memory, so that a CUDA graph serves
+       all shapes of its bucket: the grid is that of the largest, and a block that has nothing to do returns;
+     lathe_kernel_fault *fault: in device memory, zero before a run; who swaps `code` from zero fills in the rest;
+     void *workspace: the variant's scratch bytes, zero before the first run; every launch leaves it zero;
+     a CUtensorMap by value for each of the variant's tensor maps.
+   The grid is `tiles` blocks along x, a block has the variant's threads along x and its dynamic shared memory. */
 
 #endif
