@@ -121,7 +121,7 @@ Value ContractionEmitter::evaluateRhs(const Contraction &c, Value batch, Value k
   if (c.kind == Contraction::Kind::Conv) {
     Value groups = getGroups(e, c);
     return e.widen(
-        evaluateTap(e, cast<tfm::ConvOp>(c.op), e.uniform(e.div(batch, groups)), e.rem(batch, groups), k, column));
+        e.evaluateTap(cast<tfm::ConvOp>(c.op), e.uniform(e.div(batch, groups)), e.rem(batch, groups), k, column));
   }
   SmallVector<Dim> dims = tfm::getDims(c.rhs);
   Indices at;

@@ -1,10 +1,10 @@
 // Arithmetic, loops and memory accesses of generated code.
-#include "compiler/Cpu/CodeBuilder.h"
+#include "compiler/Codegen/CodeBuilder.h"
 #include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace lathe;
-using namespace lathe::cpu;
+using namespace lathe::codegen;
 
 Value CodeBuilder::index(int64_t value) { return make<arith::ConstantOp>(b.getI64IntegerAttr(value)); }
 

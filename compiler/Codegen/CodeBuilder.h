@@ -7,7 +7,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
-namespace lathe::cpu {
+namespace lathe::codegen {
 using mlir::Type;
 using mlir::Value;
 using mlir::ValueRange;
@@ -128,4 +128,4 @@ private:
   Value like(Value a, int64_t c) { return isVector(a) ? constant(a.getType(), double(c)) : index(c); }
 };
 
-} // namespace lathe::cpu
+} // namespace lathe::codegen

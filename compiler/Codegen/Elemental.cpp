@@ -1,11 +1,11 @@
 // Elements of tensors at indices: elementwise ops, and ops that move elements.
-#include "compiler/Cpu/Emitter.h"
+#include "compiler/Codegen/Elements.h"
 
 using namespace mlir;
 using namespace lathe;
-using namespace lathe::cpu;
+using namespace lathe::codegen;
 
-Emitter::Key Emitter::getKey(Value tensor, ArrayRef<Index> indices) {
+Elements::Key Elements::getKey(Value tensor, ArrayRef<Index> indices) {
   std::vector<std::pair<int, int64_t>> places;
   for (const Index &index : indices) {
     auto constant = getConstant(index.value);
@@ -15,7 +15,7 @@ Emitter::Key Emitter::getKey(Value tensor, ArrayRef<Index> indices) {
   return {tensor.getAsOpaquePointer(), mask ? mask.getAsOpaquePointer() : nullptr, std::move(places)};
 }
 
-Value Emitter::evaluate(Value tensor, ArrayRef<Index> indices) {
+Value Elements::evaluate(Value tensor, ArrayRef<Index> indices) {
   if (auto it = overrides.find(tensor.getAsOpaquePointer()); it != overrides.end())
     return it->second(indices);
   Key key = getKey(tensor, indices);
@@ -32,7 +32,7 @@ Value Emitter::evaluate(Value tensor, ArrayRef<Index> indices) {
   return value;
 }
 
-Value Emitter::evaluateElementwise(Operation *op, ArrayRef<Index> indices) {
+Value Elements::evaluateElementwise(Operation *op, ArrayRef<Index> indices) {
   Values values;
   bool vector = false;
   size_t rank = indices.size();
@@ -68,7 +68,7 @@ Value Emitter::evaluateElementwise(Operation *op, ArrayRef<Index> indices) {
   return narrow(result, element);
 }
 
-Indices Emitter::getReshapedIndices(tfm::ReshapeOp op, ArrayRef<Index> indices) {
+Indices Elements::getReshapedIndices(tfm::ReshapeOp op, ArrayRef<Index> indices) {
   SmallVector<Dim> from = tfm::getDims(op.getResult()), to = tfm::getDims(op.getInput());
   Indices result(to.size());
   // Runs of dimensions with equal products map to each other; 1s don't matter.
@@ -124,7 +124,7 @@ Indices Emitter::getReshapedIndices(tfm::ReshapeOp op, ArrayRef<Index> indices) 
   return result;
 }
 
-Value Emitter::evaluateConcat(tfm::ConcatOp op, ArrayRef<Index> indices) {
+Value Elements::evaluateConcat(tfm::ConcatOp op, ArrayRef<Index> indices) {
   int64_t axis = op.getAxis();
   Value offset = index(0);
   SmallVector<std::pair<Value, Value>> parts; // input, where it begins
@@ -170,7 +170,7 @@ Value Emitter::evaluateConcat(tfm::ConcatOp op, ArrayRef<Index> indices) {
   return result;
 }
 
-Value Emitter::evaluatePad(tfm::PadOp op, ArrayRef<Index> indices) {
+Value Elements::evaluatePad(tfm::PadOp op, ArrayRef<Index> indices) {
   Values dims = getDims(op.getInput());
   SmallVector<Dim> low = op.getLow().getDims();
   Indices at(indices);
@@ -202,7 +202,7 @@ Value Emitter::evaluatePad(tfm::PadOp op, ArrayRef<Index> indices) {
   return ifElse(allLanes, [&] { return Values{evaluateLanes()}; }, [&] { return Values{padding}; })[0];
 }
 
-Value Emitter::evaluateConstant(ElementsAttr value, ArrayRef<Index> indices) {
+Value Elements::evaluateConstant(ElementsAttr value, ArrayRef<Index> indices) {
   Type element = getSignless(value.getElementType());
   auto toAttr = [&](Attribute attr) -> TypedAttr {
     if (auto integer = dyn_cast<IntegerAttr>(attr))
@@ -235,7 +235,7 @@ Value Emitter::evaluateConstant(ElementsAttr value, ArrayRef<Index> indices) {
   return loadElements(base, value.getElementType(), linearize(indices, dims));
 }
 
-Value Emitter::evaluateGatherNd(tfm::GatherNdOp op, ArrayRef<Index> indices) {
+Value Elements::evaluateGatherNd(tfm::GatherNdOp op, ArrayRef<Index> indices) {
   Values dataDims = getDims(op.getData());
   SmallVector<Dim> indexDims = tfm::getDims(op.getIndices());
   int64_t tuple = *indexDims.back().getConstant();
@@ -252,7 +252,7 @@ Value Emitter::evaluateGatherNd(tfm::GatherNdOp op, ArrayRef<Index> indices) {
   return evaluate(op.getData(), at);
 }
 
-Value Emitter::evaluateOp(Operation *op, ArrayRef<Index> indices) {
+Value Elements::evaluateOp(Operation *op, ArrayRef<Index> indices) {
   if (isa<tfm::ElementwiseOpInterface>(op))
     return evaluateElementwise(op, indices);
   return llvm::TypeSwitch<Operation *, Value>(op)

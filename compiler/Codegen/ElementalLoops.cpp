@@ -1,13 +1,13 @@
 // Ops that combine elements, an element of the result at a time, by a loop over what it needs. The strategies run the
 // common ones faster; this makes every op run wherever it stands in a kernel.
-#include "compiler/Cpu/Emitter.h"
+#include "compiler/Codegen/Elements.h"
 
 using namespace mlir;
 using namespace lathe;
-using namespace lathe::cpu;
+using namespace lathe::codegen;
 
-Value Emitter::accumulate(Value begin, Value end, Value initial, bool vector,
-                          llvm::function_ref<Value(Value, Value)> step) {
+Value Elements::accumulate(Value begin, Value end, Value initial, bool vector,
+                           llvm::function_ref<Value(Value, Value)> step) {
   if (vector)
     initial = broadcast(initial);
   return loop(begin, end, 1, initial, [&](Value i, ValueRange values) {
@@ -26,7 +26,7 @@ static Value getLeast(CodeBuilder &e, Type element, bool isUnsigned, bool greate
   return e.make<arith::ConstantOp>(cast<TypedAttr>(e.b.getIntegerAttr(element, value)));
 }
 
-Value Emitter::evaluateReduction(Operation *op, ArrayRef<Index> indices) {
+Value Elements::evaluateReduction(Operation *op, ArrayRef<Index> indices) {
   Value input = op->getOperand(0);
   Type declared = tfm::getElementType(input), element = getWide(declared);
   bool isFloat = isa<FloatType>(element), isUnsigned = declared.isUnsignedInteger() || declared.isInteger(1);
@@ -72,7 +72,7 @@ Value Emitter::evaluateReduction(Operation *op, ArrayRef<Index> indices) {
   return isUnsigned ? Value(make<arith::DivUIOp>(result, divisor)) : Value(make<arith::DivSIOp>(result, divisor));
 }
 
-Value Emitter::evaluateNorm(Operation *op, ArrayRef<Index> indices) {
+Value Elements::evaluateNorm(Operation *op, ArrayRef<Index> indices) {
   Value input = op->getOperand(0);
   size_t axis = indices.size() - 1;
   if (auto softmax = dyn_cast<tfm::SoftmaxOp>(op))
@@ -126,7 +126,7 @@ Value Emitter::evaluateNorm(Operation *op, ArrayRef<Index> indices) {
   return narrow(result, declared);
 }
 
-Value Emitter::evaluateProduct(Operation *op, ArrayRef<Index> indices) {
+Value Elements::evaluateProduct(Operation *op, ArrayRef<Index> indices) {
   Value lhs = op->getOperand(0), rhs = op->getOperand(1);
   auto linear = dyn_cast<tfm::LinearOp>(op);
   auto matmul = dyn_cast<tfm::MatmulOp>(op);
@@ -172,7 +172,7 @@ Value Emitter::evaluateProduct(Operation *op, ArrayRef<Index> indices) {
   return narrow(result, declared);
 }
 
-Value Emitter::evaluateConv(tfm::ConvOp op, ArrayRef<Index> indices) {
+Value Elements::evaluateConv(tfm::ConvOp op, ArrayRef<Index> indices) {
   Type declared = tfm::getElementType(op.getResult()), element = getWide(declared);
   Values weight = getDims(op.getWeight()), result = getDims(op.getResult());
   Value perGroup = div(weight[0], static_cast<int64_t>(op.getGroups()));
@@ -187,7 +187,7 @@ Value Emitter::evaluateConv(tfm::ConvOp op, ArrayRef<Index> indices) {
   Value total = accumulate(index(0), depth, constant(element, 0), vector, [&](Value k, Value sum) {
     Indices tap{indices[1]};
     tap.append(delinearize(uniform(k), ArrayRef<Value>(weight).drop_front()));
-    Value x = widen(evaluateTap(*this, op, indices[0], group, k, position));
+    Value x = widen(evaluateTap(op, indices[0], group, k, position));
     return fma(x, evaluateWide(op.getWeight(), tap), sum);
   });
   if (op.getBias())
@@ -195,39 +195,39 @@ Value Emitter::evaluateConv(tfm::ConvOp op, ArrayRef<Index> indices) {
   return narrow(total, declared);
 }
 
-Value cpu::evaluateTap(Emitter &e, tfm::ConvOp op, Index image, Value group, Value k, Index position) {
-  Values weight = e.getDims(op.getWeight()), input = e.getDims(op.getInput()), result = e.getDims(op.getResult());
-  Indices taps = e.delinearize(e.uniform(k), ArrayRef<Value>(weight).drop_front());
-  Indices places = e.delinearize(position, ArrayRef<Value>(result).drop_front(2));
-  Indices at{image, e.uniform(e.add(e.mul(group, weight[1]), taps[0].value))};
+Value Elements::evaluateTap(tfm::ConvOp op, Index image, Value group, Value k, Index position) {
+  Values weight = getDims(op.getWeight()), input = getDims(op.getInput()), result = getDims(op.getResult());
+  Indices taps = delinearize(uniform(k), ArrayRef<Value>(weight).drop_front());
+  Indices places = delinearize(position, ArrayRef<Value>(result).drop_front(2));
+  Indices at{image, uniform(add(mul(group, weight[1]), taps[0].value))};
   Value allLanes, someLanes;
   for (size_t d = 0; d < places.size(); ++d) {
-    Index place = e.mul(places[d], e.index(op.getStrides()[d]));
-    place = e.add(place, e.uniform(e.sub(e.mul(taps[d + 1].value, op.getDilations()[d]), e.index(op.getPads()[d]))));
+    Index place = mul(places[d], index(op.getStrides()[d]));
+    place = add(place, uniform(sub(mul(taps[d + 1].value, op.getDilations()[d]), index(op.getPads()[d]))));
     at.push_back(place);
     if (op.getPads()[d] == 0 && op.getPads()[d + places.size()] == 0)
       continue;
-    Value where = place.kind == Index::Uniform ? place.value : e.toVector(place);
-    Value inside = e.compare(arith::CmpIPredicate::ult, where, input[d + 2]);
+    Value where = place.kind == Index::Uniform ? place.value : toVector(place);
+    Value inside = compare(arith::CmpIPredicate::ult, where, input[d + 2]);
     Value &condition = CodeBuilder::isVector(inside) ? someLanes : allLanes;
-    condition = e.logicalAnd(condition, inside);
+    condition = logicalAnd(condition, inside);
   }
-  Value zero = e.constant(tfm::getElementType(op.getInput()), 0);
+  Value zero = constant(tfm::getElementType(op.getInput()), 0);
   auto evaluateLanes = [&]() -> Value {
     if (!someLanes)
-      return e.evaluate(op.getInput(), at);
-    Value outer = e.mask;
-    e.mask = outer ? e.logicalAnd(outer, someLanes) : someLanes;
-    Value value = e.broadcast(e.evaluate(op.getInput(), at));
-    e.mask = outer;
-    return e.select(someLanes, value, e.broadcast(zero));
+      return evaluate(op.getInput(), at);
+    Value outer = mask;
+    mask = outer ? logicalAnd(outer, someLanes) : someLanes;
+    Value value = broadcast(evaluate(op.getInput(), at));
+    mask = outer;
+    return select(someLanes, value, broadcast(zero));
   };
   if (!allLanes)
     return evaluateLanes();
-  return e.ifElse(allLanes, [&] { return Values{evaluateLanes()}; }, [&] { return Values{zero}; })[0];
+  return ifElse(allLanes, [&] { return Values{evaluateLanes()}; }, [&] { return Values{zero}; })[0];
 }
 
-Value Emitter::evaluateRotary(tfm::RotaryOp op, ArrayRef<Index> indices) {
+Value Elements::evaluateRotary(tfm::RotaryOp op, ArrayRef<Index> indices) {
   SmallVector<Dim> dims = tfm::getDims(op.getInput()), table = tfm::getDims(op.getCos());
   Values sizes = getDims(op.getInput());
   Type declared = tfm::getElementType(op.getInput());
@@ -261,7 +261,7 @@ Value Emitter::evaluateRotary(tfm::RotaryOp op, ArrayRef<Index> indices) {
   return narrow(select(rotated, addf(mulf(x, c), signedTurn), x), declared);
 }
 
-Value Emitter::evaluateCumSum(tfm::CumSumOp op, ArrayRef<Index> indices) {
+Value Elements::evaluateCumSum(tfm::CumSumOp op, ArrayRef<Index> indices) {
   size_t axis = op.getAxis();
   Type declared = tfm::getElementType(op.getInput()), element = getWide(declared);
   Value size = getDims(op.getInput())[axis];
@@ -281,7 +281,7 @@ Value Emitter::evaluateCumSum(tfm::CumSumOp op, ArrayRef<Index> indices) {
   return narrow(total, declared);
 }
 
-Value Emitter::evaluateArg(Operation *op, ArrayRef<Index> indices) {
+Value Elements::evaluateArg(Operation *op, ArrayRef<Index> indices) {
   Value input = op->getOperand(0);
   size_t axis = op->getAttrOfType<IntegerAttr>("axis").getInt();
   bool last = op->getAttrOfType<BoolAttr>("last") && op->getAttrOfType<BoolAttr>("last").getValue();
@@ -321,7 +321,7 @@ Value Emitter::evaluateArg(Operation *op, ArrayRef<Index> indices) {
   return make<arith::TruncIOp>(vector ? Type(vec(result)) : result, results[1]);
 }
 
-Value Emitter::evaluateLoop(Operation *op, ArrayRef<Index> indices) {
+Value Elements::evaluateLoop(Operation *op, ArrayRef<Index> indices) {
   if (isa<tfm::ReduceSumOp, tfm::ReduceMeanOp, tfm::ReduceMaxOp, tfm::ReduceMinOp, tfm::ReduceProdOp>(op))
     return evaluateReduction(op, indices);
   if (isa<tfm::ArgMaxOp, tfm::ArgMinOp>(op))
@@ -350,6 +350,6 @@ Value Emitter::evaluateLoop(Operation *op, ArrayRef<Index> indices) {
     });
     return narrow(divf(totals[0], maxf(totals[1], constant(element, pool.getFloor().convertToDouble()))), declared);
   }
-  fail(op, "can't be computed on the CPU inside another op's kernel");
+  fail(op, "can't be computed inside another op's kernel");
   return constant(getSignless(tfm::getElementType(op->getResult(0))), 0);
 }
