@@ -56,19 +56,49 @@ Index Elements::mul(const Index &a, Value factor) {
   return {Index::Vector, mul(toVector(a), broadcast(factor))};
 }
 
-Index Elements::linearize(ArrayRef<Index> indices, ArrayRef<Value> dims) {
-  if (indices.empty())
-    return uniform(0);
-  Index flat = indices[0];
-  for (size_t d = 1; d < indices.size(); ++d) {
+/// Whether the indices begin with all parts of one number, in order.
+bool Elements::isSplit(ArrayRef<Index> indices, ArrayRef<Value> dims, const Part &first) {
+  if (first.position != 0 || first.dims.size() > indices.size())
+    return false;
+  for (size_t d = 0; d < first.dims.size(); ++d) {
+    auto it = indices[d].kind == Index::Uniform ? parts.find(indices[d].value.getAsOpaquePointer()) : parts.end();
+    if (it == parts.end() || it->second.flat != first.flat || it->second.position != d)
+      return false;
     auto size = getConstant(dims[d]);
-    Index scaled = mul(flat, dims[d]);
-    if (scaled.kind == Index::Uniform && indices[d].kind == Index::Lane) {
+    if (dims[d] != first.dims[d] && (!size || size != getConstant(first.dims[d])))
+      return false;
+  }
+  return true;
+}
+
+Index Elements::linearize(ArrayRef<Index> indices, ArrayRef<Value> dims) {
+  Index flat = uniform(0);
+  bool started = false;
+  for (size_t d = 0; d < indices.size();) {
+    // The parts of a number make that number again.
+    Index next = indices[d];
+    Value size = dims[d];
+    size_t count = 1;
+    auto it = next.kind == Index::Uniform ? parts.find(next.value.getAsOpaquePointer()) : parts.end();
+    if (it != parts.end() && isSplit(indices.drop_front(d), dims.drop_front(d), it->second)) {
+      next = uniform(it->second.flat);
+      count = it->second.dims.size();
+      size = product(dims.slice(d, count));
+    }
+    d += count;
+    if (!started) {
+      flat = next;
+      started = true;
+      continue;
+    }
+    auto constant = getConstant(size);
+    Index scaled = mul(flat, size);
+    if (scaled.kind == Index::Uniform && next.kind == Index::Lane) {
       bool zero = getConstant(scaled.value) == 0;
-      int64_t multiple = zero ? indices[d].multiple : size ? std::gcd(*size, indices[d].multiple) : 1;
-      flat = lane(add(scaled.value, indices[d].value), multiple);
+      int64_t multiple = zero ? next.multiple : constant ? std::gcd(*constant, next.multiple) : 1;
+      flat = lane(add(scaled.value, next.value), multiple);
     } else {
-      flat = add(scaled, indices[d]);
+      flat = add(scaled, next);
     }
   }
   return flat;
@@ -98,6 +128,9 @@ Indices Elements::delinearize(const Index &flat, ArrayRef<Value> dims) {
       rest = {Index::Vector, div(vector, divisor)};
     }
   }
+  if (flat.kind == Index::Uniform && dims.size() > 1)
+    for (size_t d = 0; d < dims.size(); ++d)
+      parts[indices[d].value.getAsOpaquePointer()] = {flat.value, Values(dims), d};
   return indices;
 }
 

@@ -55,8 +55,8 @@ public:
   Value evaluate(Value tensor, llvm::ArrayRef<Index> indices);
   /// The same in the type that sums are kept in: f32 for f16 and bf16.
   Value evaluateWide(Value tensor, llvm::ArrayRef<Index> indices) { return widen(evaluate(tensor, indices)); }
-  Value widen(Value value);
-  Value narrow(Value value, Type elementType);
+  virtual Value widen(Value value);
+  virtual Value narrow(Value value, Type elementType);
   Type getSignless(Type elementType);
   Type getWide(Type elementType);
   /// Loads elements of a row-major tensor from memory, and stores them.
@@ -115,6 +115,14 @@ private:
     return llvm::any_of(indices, [](const Index &i) { return i.kind != Index::Uniform; });
   }
 
+  /// What a uniform index is one of the parts of: its place among them.
+  struct Part {
+    Value flat;
+    Values dims;
+    size_t position;
+  };
+  bool isSplit(llvm::ArrayRef<Index> indices, llvm::ArrayRef<Value> dims, const Part &first);
+  std::map<const void *, Part> parts;            // by the index' value; looked up, never walked
   std::map<const void *, std::string> constants; // globals by literal; looked up, never walked
   unsigned nextConstant = 0;
   Key getKey(Value tensor, llvm::ArrayRef<Index> indices);
