@@ -23,9 +23,9 @@ std::string KernelWriter::print(const Dim &dim) {
   return "0";
 }
 
-std::string KernelWriter::printCount(Type type) {
+std::string KernelWriter::print(ArrayRef<Dim> product) {
   std::string text;
-  for (const Dim &dim : tfm::getDims(type))
+  for (const Dim &dim : product)
     text += (text.empty() ? "" : " * ") + print(dim);
   return text.empty() ? "1" : text;
 }

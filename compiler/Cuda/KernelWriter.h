@@ -43,9 +43,10 @@ public:
 
   /// The C++ type of a tensor's elements in memory.
   std::string getStoredType(Value tensor);
-  /// A C++ expression of a dimension or of the elements of a type, of members of `kernel`.
+  /// A C++ expression of a dimension of the kernel, of a product of some, of a type's elements; of members of `kernel`.
   std::string print(const Dim &dim);
-  std::string printCount(Type type);
+  std::string print(llvm::ArrayRef<Dim> product);
+  std::string printCount(Type type) { return print(tfm::getDims(type)); }
 
   schedule::KernelPlan plan;
   const schedule::CudaTile &tile;

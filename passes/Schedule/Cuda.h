@@ -7,9 +7,6 @@ namespace lathe::schedule {
 struct CudaTile {
   int64_t threads = 256; // of a block
   int64_t shared = 0;    // bytes of dynamic shared memory of a block
-  int64_t rows = 0;      // Contraction: of a block's tile; Attention: queries of a block
-  int64_t columns = 0;   // Contraction: of a block's tile; Attention: keys between two rescalings
-  int64_t stages = 0;    // Contraction: tiles of the operands that are on their way or in use
 };
 
 /// "cuda:sm_80" … "cuda:sm_120a", and "cuda-sim", which runs what sm_80 does; in the order of their SMs.
@@ -23,10 +20,15 @@ mlir::FailureOr<kernel::ScheduleAttr> scheduleForCuda(kernel::FuncOp kernel, con
 mlir::FailureOr<CudaTile> readCudaTile(kernel::FuncOp kernel, kernel::ScheduleAttr schedule);
 
 inline constexpr int64_t kCudaMapElements = 1024; // of a block of Map, as in Device/Map.h
-inline constexpr int64_t kTeamRow = 2048;         // elements of the longest row that is a warp's; longer ones are a block's
-/// Elements of the row op's input in a row, if there are few enough to keep them in shared memory; else 0.
-int64_t getBufferedRow(mlir::Operation *rowOp, const Dim &rows);
-/// Whether rows are a warp's each.
+inline constexpr int64_t kManyTiles = 80;         // large ones of a contraction: from so many on they fill a device
+inline constexpr int64_t kContractionShared = 98880; // of Device/Contraction.h's tiles
+inline constexpr int64_t kAttentionQueries = 64;     // of a block, as in Device/Attention.h
+inline constexpr int64_t kMostHead = 256;            // elements of a head
+int64_t getAttentionShared(int64_t depth, int64_t width, mlir::Type element);
+inline constexpr int64_t kTeamRow = 2048; // elements of the longest row that is a warp's; longer ones are a block's
+/// For each row op of the plan, the elements of its input's row, where shared memory can keep them all; else nothing.
+llvm::SmallVector<int64_t> getRowBuffers(const KernelPlan &plan);
+/// Whether a row is a warp's; else it is a block's.
 bool runsByWarp(const KernelPlan &plan);
 
 } // namespace lathe::schedule

@@ -5,5 +5,5 @@ def ScheduleKernelsPass : Pass<"lathe-schedule-kernels", "::mlir::ModuleOp"> {
     Sets `schedules` on every kernel.func, from a table per target and a cost model, never from the machine that compiles,
     and `kernel.layout` on the arguments that are the right side of a contraction, where every launch passes a weight.
   }];
-  let options = [ListOption<"targets", "targets", "std::string", "x86-64-v3, x86-64-v4 (both if none is given)">];
+  let options = [ListOption<"targets", "targets", "std::string", "x86-64-v3, x86-64-v4 (both if none is given), cuda:sm_80 and other SMs, cuda-sim">];
 }

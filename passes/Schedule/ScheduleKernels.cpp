@@ -1,5 +1,6 @@
-// The schedule phase for CPUs: a strategy, tile sizes and formulas of tiles and scratch for every kernel.
+// The schedule phase: a strategy, tile sizes and formulas of tiles and scratch for every kernel.
 #include "passes/Passes.h"
+#include "passes/Schedule/Cuda.h"
 #include "passes/Schedule/Strategy.h"
 
 namespace lathe {
@@ -97,8 +98,8 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
     if (names.empty())
       names = {"x86-64-v3", "x86-64-v4"};
     for (const std::string &name : names)
-      if (!getTileSizes(name)) {
-        getOperation().emitError("unknown CPU target '") << name << "'; hint: x86-64-v3 or x86-64-v4";
+      if (!getTileSizes(name) && !isCudaTarget(name)) {
+        getOperation().emitError("unknown target '") << name << "'; hint: x86-64-v3, x86-64-v4, cuda:sm_90a";
         return signalPassFailure();
       }
     SmallVector<kernel::LaunchOp> launches;
@@ -122,6 +123,13 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
         layOutWeight(kernel, *getContraction(op), launches);
     SmallVector<Attribute> schedules;
     for (const std::string &name : names) {
+      if (isCudaTarget(name)) {
+        auto schedule = scheduleForCuda(kernel, *plan, name);
+        if (failed(schedule))
+          return failure();
+        schedules.push_back(*schedule);
+        continue;
+      }
       TileSizes sizes = *getTileSizes(name);
       Formulas formulas = getFormulas(kernel, *plan, sizes);
       if (!formulas.tiles.isValid() || !formulas.scratch.isValid())

@@ -1,0 +1,392 @@
+// Kernels of matrix products: groups of right sides for Device/Contraction.h, their operands where they lie in memory,
+// and the epilogue, element by element or row by row.
+#include "compiler/Cuda/KernelWriter.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::cuda;
+using schedule::Contraction;
+
+namespace {
+class ContractionWriter {
+public:
+  explicit ContractionWriter(KernelWriter &w) : w(w), first(*schedule::getContraction(w.plan.anchors[0])) {}
+  void write();
+
+private:
+  struct Side {
+    std::string source, text; // of Device/Contraction.h; methods of the group
+  };
+  Value getGroups(const Contraction &c) { return w.index(static_cast<int64_t>(cast<tfm::ConvOp>(c.op).getGroups())); }
+  void writeSizes();
+  Side getLhs();
+  Side getRhs(ArrayRef<Operation *> anchors);
+  Indices getBatchIndices(Value tensor, Value batch);
+  Indices getLhsIndices(Value batch, Value row, Value k);
+  Indices getRhsIndices(const Contraction &c, Value batch, Value k, Value column);
+  Indices getResultIndices(const Contraction &c, Value batch, Value row, Value column);
+  Value addBias(const Contraction &c, Value sum, ArrayRef<Index> indices);
+  bool isAligned(const Dim &run, Type element);
+  void writeGroup(unsigned number, ArrayRef<Operation *> anchors);
+  void writeStore(unsigned number, const schedule::Group &group);
+  void writeFinish();
+  int64_t columnsOf(Operation *anchor) {
+    return llvm::find(w.plan.anchors, anchor) - w.plan.anchors.begin();
+  }
+
+  KernelWriter &w;
+  Contraction first;
+  Side lhs;
+};
+} // namespace
+
+/// Where a batch's matrix is in an operand: its dimensions but the last two, of which 1s are broadcast.
+Indices ContractionWriter::getBatchIndices(Value tensor, Value batch) {
+  SmallVector<Dim> dims = tfm::getDims(tensor);
+  Indices at;
+  if (dims.size() <= 2)
+    return at;
+  Values result = w.getDims(first.op->getResult(0));
+  Indices outer = w.delinearize(w.uniform(batch), ArrayRef<Value>(result).drop_back(2));
+  for (size_t d = 0; d + 2 < dims.size(); ++d)
+    at.push_back(dims[d] == Dim(1) ? w.uniform(0) : outer[outer.size() + 2 - dims.size() + d]);
+  return at;
+}
+
+Indices ContractionWriter::getLhsIndices(Value batch, Value row, Value k) {
+  Values sizes = w.getDims(first.lhs);
+  Indices at;
+  if (first.kind == Contraction::Kind::Conv) {
+    Value rows = w.div(w.getDims(first.op->getResult(0))[1], getGroups(first));
+    at.push_back(w.uniform(w.add(w.mul(w.rem(batch, getGroups(first)), rows), row)));
+    at.append(w.delinearize(w.uniform(k), ArrayRef<Value>(sizes).drop_front()));
+    return at;
+  }
+  if (first.batch == Dim(1) && !first.transposeLhs) {
+    at = w.delinearize(w.uniform(row), ArrayRef<Value>(sizes).drop_back());
+    at.push_back(w.uniform(k));
+    return at;
+  }
+  at = getBatchIndices(first.lhs, batch);
+  at.push_back(w.uniform(first.transposeLhs ? k : row));
+  at.push_back(w.uniform(first.transposeLhs ? row : k));
+  return at;
+}
+
+Indices ContractionWriter::getRhsIndices(const Contraction &c, Value batch, Value k, Value column) {
+  Indices at = getBatchIndices(c.rhs, batch);
+  at.push_back(w.uniform(c.transposeRhs ? column : k));
+  at.push_back(w.uniform(c.transposeRhs ? k : column));
+  return at;
+}
+
+Indices ContractionWriter::getResultIndices(const Contraction &c, Value batch, Value row, Value column) {
+  Values dims = w.getDims(c.op->getResult(0));
+  ArrayRef<Value> sizes(dims);
+  Indices at;
+  if (c.kind == Contraction::Kind::Conv) {
+    Value groups = getGroups(c), rows = w.div(sizes[1], groups);
+    at.push_back(w.uniform(w.div(batch, groups)));
+    at.push_back(w.uniform(w.add(w.mul(w.rem(batch, groups), rows), row)));
+    at.append(w.delinearize(w.uniform(column), sizes.drop_front(2)));
+    return at;
+  }
+  if (first.batch == Dim(1)) {
+    at = w.delinearize(w.uniform(row), sizes.drop_back());
+  } else {
+    at = w.delinearize(w.uniform(batch), sizes.drop_back(2));
+    at.push_back(w.uniform(row));
+  }
+  at.push_back(w.uniform(column));
+  return at;
+}
+
+Value ContractionWriter::addBias(const Contraction &c, Value sum, ArrayRef<Index> indices) {
+  if (auto linear = dyn_cast<tfm::LinearOp>(c.op); linear && linear.getBias())
+    sum = w.addf(sum, w.evaluateWide(linear.getBias(), indices.take_back(1)));
+  if (auto conv = dyn_cast<tfm::ConvOp>(c.op); conv && conv.getBias())
+    sum = w.addf(sum, w.evaluateWide(conv.getBias(), indices[1]));
+  return w.narrow(sum, tfm::getElementType(c.op->getResult(0)));
+}
+
+/// Whether runs of that many elements begin at multiples of 16 bytes, as cp.async copies them.
+bool ContractionWriter::isAligned(const Dim &run, Type element) {
+  auto length = run.getConstant();
+  return length && *length * element.getIntOrFloatBitWidth() % 128 == 0;
+}
+
+void ContractionWriter::writeSizes() {
+
+  bool conv = first.kind == Contraction::Kind::Conv, flat = first.batch == Dim(1);
+  w.size("batches", [&] {
+    Values dims = w.getDims(first.op->getResult(0));
+    return conv ? w.mul(dims[0], getGroups(first)) : flat ? w.index(1) : w.product(ArrayRef<Value>(dims).drop_back(2));
+  });
+  w.size("rows", [&] {
+    Values dims = w.getDims(first.op->getResult(0));
+    return conv   ? w.div(dims[1], getGroups(first))
+           : flat ? w.product(ArrayRef<Value>(dims).drop_back())
+                  : dims[dims.size() - 2];
+  });
+  w.size("depth", [&] {
+    Values dims = w.getDims(first.lhs);
+    return conv ? w.product(ArrayRef<Value>(dims).drop_front()) : dims[dims.size() - (first.transposeLhs ? 2 : 1)];
+  });
+  for (auto [i, op] : llvm::enumerate(w.plan.anchors))
+    w.size("columns" + std::to_string(i), [&, op = op] {
+      Values dims = w.getDims(op->getResult(0));
+      return conv ? w.product(ArrayRef<Value>(dims).drop_front(2)) : dims.back();
+    });
+}
+
+ContractionWriter::Side ContractionWriter::getLhs() {
+  Type element = tfm::getElementType(first.lhs);
+  BlockArgument memory = schedule::getMemory(first.lhs);
+  if (memory && !first.transposeLhs && isAligned(first.k, element)) {
+    w.method("index", "lhs_row", {{"index", "batch"}, {"index", "row"}}, [&](ValueRange p) {
+      Indices at = getLhsIndices(p[0], p[1], w.index(0));
+      Values dims = w.getDims(first.lhs);
+      return w.linearize(at, dims).value;
+    });
+    return {"Source::Rows", "  __device__ __forceinline__ const T *lhs_address(index batch, index row, index k, u32 "
+                            "elements) const {\n    return kernel.a" +
+                                std::to_string(memory.getArgNumber()) +
+                                ".address(kernel.lhs_row(batch, row) + k, elements);\n  }\n"};
+  }
+  w.method(w.getStoredType(first.lhs), "lhs", {{"index", "batch"}, {"index", "row"}, {"index", "k"}},
+           [&](ValueRange p) { return w.evaluate(first.lhs, getLhsIndices(p[0], p[1], p[2])); });
+  return {"Source::Computed", "  __device__ __forceinline__ T lhs(index batch, index row, index k) const {\n    return "
+                              "kernel.lhs(batch, row, k);\n  }\n"};
+}
+
+ContractionWriter::Side ContractionWriter::getRhs(ArrayRef<Operation *> anchors) {
+  // One way for all of a group's.
+  auto getSource = [&](Operation *op) -> std::string {
+    Contraction c = *schedule::getContraction(op);
+    Type element = tfm::getElementType(c.rhs);
+    if (schedule::getPanel(c.rhs))
+      return "Source::Panels";
+    if (c.kind == Contraction::Kind::Conv || !schedule::getMemory(c.rhs))
+      return "Source::Computed";
+    if (c.transposeRhs)
+      return isAligned(c.k, element) ? "Source::Rows" : "Source::Computed";
+    return isAligned(c.n, element) ? "Source::Columns" : "Source::Computed";
+  };
+  Side side;
+  side.source = getSource(anchors[0]);
+  for (Operation *op : anchors)
+    if (getSource(op) != side.source)
+      side.source = "Source::Computed";
+  bool computed = side.source == "Source::Computed";
+  side.text = computed ? "  template <u32 kAnchor> __device__ __forceinline__ T rhs(index batch, index k, index column) "
+                         "const {\n"
+                       : "  template <u32 kAnchor>\n  __device__ __forceinline__ const T *rhs_address(index batch, "
+                         "index row, index place, u32 elements) const {\n";
+  for (auto [i, op] : llvm::enumerate(anchors)) {
+    Contraction c = *schedule::getContraction(op);
+    std::string number = std::to_string(columnsOf(op)), line;
+    if (computed) {
+      w.method(w.getStoredType(first.lhs), "rhs" + number, {{"index", "batch"}, {"index", "k"}, {"index", "column"}},
+               [&](ValueRange p) -> Value {
+                 if (auto conv = dyn_cast<tfm::ConvOp>(c.op)) {
+                   Value image = w.div(p[0], getGroups(c)), group = w.rem(p[0], getGroups(c));
+                   return w.evaluateTap(conv, w.uniform(image), group, p[1], w.uniform(p[2]));
+                 }
+                 if (auto panel = schedule::getPanel(c.rhs)) {
+                   Value width = w.index(panel.getWidth());
+                   Value row = w.add(w.mul(w.div(p[2], width), w.getDim(c.k)), p[1]);
+                   return w.loadElements(w.getOperand(cast<BlockArgument>(c.rhs).getArgNumber()),
+                                         tfm::getElementType(c.rhs), w.uniform(w.add(w.mul(row, width), w.rem(p[2], width))));
+                 }
+                 return w.evaluate(c.rhs, getRhsIndices(c, p[0], p[1], p[2]));
+               });
+      line = "return kernel.rhs" + number + "(batch, k, column);";
+    } else {
+      std::string memory = std::to_string(schedule::getMemory(c.rhs).getArgNumber());
+      w.method("index", "rhs_place" + number, {{"index", "batch"}, {"index", "row"}}, [&](ValueRange p) -> Value {
+        if (auto panel = schedule::getPanel(c.rhs))
+          return w.mul(p[1], panel.getWidth());
+        Value zero = w.index(0);
+        Indices at = c.transposeRhs ? getRhsIndices(c, p[0], zero, p[1]) : getRhsIndices(c, p[0], p[1], zero);
+        return w.linearize(at, w.getDims(c.rhs)).value;
+      });
+      line = "return kernel.a" + memory + ".address(kernel.rhs_place" + number + "(batch, row) + place, elements);";
+    }
+    bool last = i + 1 == anchors.size();
+    side.text += (last ? "    " : "    if constexpr (kAnchor == " + std::to_string(i) + ")\n      ") + line + "\n" +
+                 (last || anchors.size() == 1 ? "" : "    else\n  ");
+  }
+  side.text += "  }\n";
+  return side;
+}
+
+/// store: the epilogue of an element. Parameters: batch, row, column, a sum for each anchor.
+void ContractionWriter::writeStore(unsigned number, const schedule::Group &group) {
+  SmallVector<KernelWriter::Parameter> parameters{{"index", "batch"}, {"index", "row"}, {"index", "column"}};
+  std::vector<std::string> names;
+  for (size_t i = 0; i < group.anchors.size(); ++i)
+    names.push_back("sum" + std::to_string(i));
+  for (const std::string &name : names)
+    parameters.push_back({"float", name.c_str()});
+  w.method("void", "store" + std::to_string(number), parameters, [&](ValueRange p) {
+    Contraction c = *schedule::getContraction(group.anchors[0]);
+    Indices at = getResultIndices(c, p[0], p[1], p[2]);
+    for (auto [i, op] : llvm::enumerate(group.anchors)) {
+      Value sum = p[3 + i];
+      w.override(op->getResult(0), [this, op = op, sum](ArrayRef<Index> indices) {
+        return addBias(*schedule::getContraction(op), sum, indices);
+      });
+    }
+    for (unsigned result : group.results)
+      w.storeResult(result, w.evaluate(w.getResults()[result], at), at);
+    for (Operation *op : group.anchors)
+      w.overrides.erase(op->getResult(0).getAsOpaquePointer());
+    return Value();
+  });
+}
+
+/// finish: a row of the results from the row's sums in the workspace, by a team.
+void ContractionWriter::writeFinish() {
+  SmallVector<int64_t> lengths = schedule::getRowBuffers(w.plan);
+  SmallVector<KernelWriter::Parameter> parameters{{"index", "row"}, {"Global<float>", "sums"}};
+  std::vector<std::string> names;
+  for (size_t i = 0; i < lengths.size(); ++i)
+    names.push_back("buffer" + std::to_string(i));
+  for (const std::string &name : names)
+    parameters.push_back({"Shared<float>", name.c_str()});
+  w.method(
+      "void", "finish", parameters,
+      [&](ValueRange p) {
+        Value row = p[0], sums = p[1], total = w.index(0);
+        SmallVector<std::pair<Operation *, Value>> offsets;
+        for (Operation *op : w.plan.anchors) {
+          Values dims = w.getDims(op->getResult(0));
+          offsets.emplace_back(op, total);
+          total = w.add(total, first.kind == Contraction::Kind::Conv ? w.product(ArrayRef<Value>(dims).drop_front(2))
+                                                                     : dims.back());
+        }
+        for (auto [op, offset] : offsets) {
+          Value begin = w.add(w.mul(row, total), offset), result = op->getResult(0);
+          size_t leading = *schedule::getLeadingDims(result, w.plan.rows);
+          w.override(result, [this, op = op, begin, result, sums, leading](ArrayRef<Index> indices) {
+            Values dims = w.getDims(result);
+            Index place = w.linearize(indices.drop_front(leading), ArrayRef<Value>(dims).drop_front(leading));
+            Value sum = w.loadElements(sums, w.f32(), w.uniform(w.add(begin, place.value)));
+            return addBias(*schedule::getContraction(op), sum, indices);
+          });
+        }
+        writeRow(w, Values(p.begin() + 2, p.end()), row);
+        for (Operation *op : w.plan.anchors)
+          w.overrides.erase(op->getResult(0).getAsOpaquePointer());
+        // The workspace is left as it was found.
+        w.sync();
+        w.teamLoop(total, {}, [&](Value i, ValueRange) {
+          w.storeElements(w.constant(w.f32(), 0), sums, w.f32(), w.uniform(w.add(w.mul(row, total), i)));
+          return Values();
+        });
+        return Value();
+      },
+      /*ofTeam=*/true);
+}
+
+void ContractionWriter::writeGroup(unsigned number, ArrayRef<Operation *> anchors) {
+  std::string math = w.getStoredType(first.lhs), text, id = std::to_string(number);
+  math = math == "float" ? "F32" : "Half<" + math + ">";
+  if (auto precision = first.op->getAttrOfType<StringAttr>("precision"); precision && precision.getValue() == "tf32")
+    math = "Tf32";
+  Side rhs = getRhs(anchors);
+  std::string column = std::to_string(columnsOf(anchors[0]));
+  bool whole = w.plan.wholeRows, skips = first.kind != Contraction::Kind::Conv && schedule::getReadRows(w.kernel, w.plan.rows);
+  text = "struct " + w.name + "_Group" + id + " {\n  const " + w.name + " &kernel;\n";
+  if (whole)
+    text += "  Global<float> workspace;\n  u32 *counters;\n  index total, offset;\n";
+  text += "  using Math = " + math + ";\n  using T = Math::T;\n  static constexpr u32 kAnchors = " +
+          std::to_string(anchors.size()) + ";\n  static constexpr Source kLhs = " + lhs.source +
+          ", kRhs = " + rhs.source + ";\n  static constexpr bool kSkips = " + (skips ? "true" : "false") +
+          ", kWhole = " + (whole ? "true" : "false") + ";\n";
+  for (const char *size : {"batches", "rows", "depth"})
+    text += "  __device__ __forceinline__ index " + std::string(size) + "() const { return kernel." + size + "(); }\n";
+  text += "  __device__ __forceinline__ index columns() const { return kernel.columns" + column + "(); }\n" + lhs.text +
+          rhs.text;
+  if (skips)
+    text += "  __device__ __forceinline__ bool reads(index row) const { return kernel.reads(row); }\n";
+  text += "  __device__ __forceinline__ void store(index batch, index row, index column, const float (&sums)[kAnchors]) "
+          "const {\n";
+  if (whole) {
+    text += "    workspace.store((batch * rows() + row) * total + offset + column, sums[0]);\n  }\n"
+            "  __device__ __forceinline__ u32 *counter(index rowTile) const { return counters + rowTile; }\n"
+            "  template <u32 kColumns> __device__ __forceinline__ index tile_columns() const {\n    return 0";
+    for (size_t i = 0; i < w.plan.anchors.size(); ++i)
+      text += " + divide(kernel.columns" + std::to_string(i) + "() + kColumns - 1, kColumns)";
+    text += ";\n  }\n  template <class Team> __device__ __forceinline__ void finish(Team team, u32 number, index row) "
+            "const {\n    kernel.finish(team, row, workspace";
+    int64_t place = 0;
+    for (int64_t length : schedule::getRowBuffers(w.plan)) {
+      text += ", shared<float>(" + std::to_string(place) + " + number * " + std::to_string(4 * length) + ")";
+      place += 4 * length * (w.tile.threads / 32);
+    }
+    text += ");\n  }\n";
+  } else {
+    text += "    kernel.store" + id + "(batch, row, column";
+    for (size_t i = 0; i < anchors.size(); ++i)
+      text += ", sums[" + std::to_string(i) + "]";
+    text += ");\n  }\n";
+  }
+  w.helpers += text + "};\n";
+}
+
+void ContractionWriter::write() {
+  writeSizes();
+  lhs = getLhs();
+  BlockArgument readRows;
+  if (first.kind != Contraction::Kind::Conv)
+    readRows = schedule::getReadRows(w.kernel, w.plan.rows);
+  if (readRows)
+    w.method("bool", "reads", {{"index", "row"}}, [&](ValueRange p) { return w.isRead(readRows, p[0]); });
+  SmallVector<SmallVector<Operation *>> groups;
+  if (w.plan.wholeRows) {
+    writeFinish();
+    for (Operation *op : w.plan.anchors)
+      groups.push_back({op});
+  } else {
+    for (auto [i, group] : llvm::enumerate(w.plan.groups)) {
+      writeStore(i, group);
+      groups.push_back(SmallVector<Operation *>(group.anchors));
+    }
+  }
+  for (auto [i, anchors] : llvm::enumerate(groups))
+    writeGroup(i, anchors);
+
+  // The function: large tiles where there are enough of them to fill the device, small ones else.
+  std::string text, total;
+  if (w.plan.wholeRows) {
+    text += "  const index total = 0";
+    for (size_t i = 0; i < w.plan.anchors.size(); ++i)
+      text += " + kernel.columns" + std::to_string(i) + "()";
+    text += ";\n  const index sums = kernel.batches() * kernel.rows() * total;\n"
+            "  float *const memory = static_cast<float *>(workspace);\n";
+  }
+  std::string offset = "0";
+  for (size_t i = 0; i < groups.size(); ++i) {
+    std::string id = std::to_string(i);
+    text += "  const " + w.name + "_Group" + id + " group" + id + "{kernel";
+    if (w.plan.wholeRows) {
+      text += ", global(memory, sums), reinterpret_cast<u32 *>(memory + sums), total, " + offset;
+      offset += " + kernel.columns" + id + "()";
+    }
+    text += "};\n";
+    total += (i ? " + " : "") + ("Large<" + w.name + "_Group" + id + ">::tiles(group" + id + ")");
+  }
+  auto run = [&](const char *size) {
+    std::string calls;
+    for (size_t i = 0; i < groups.size(); ++i)
+      calls += (i ? " || " : "") + std::string(size) + "<" + w.name + "_Group" + std::to_string(i) + ">::run(group" +
+               std::to_string(i) + ", tile)";
+    return "    (void)(" + calls + ");\n";
+  };
+  text += "  index tile = block();\n  if (" + total + " >= " + std::to_string(schedule::kManyTiles) + ")\n" +
+          run("Large") + "  else\n" + run("Small");
+  w.body += text;
+}
+
+void cuda::writeContraction(KernelWriter &w) { ContractionWriter(w).write(); }

@@ -1,0 +1,41 @@
+// The CUDA backend: kernel.funcs with schedules become CUDA C++, and that a cubin for each target.
+#pragma once
+#include "dialects/Kernel/Kernel.h"
+#include "mlir/IR/BuiltinOps.h"
+#include <map>
+
+namespace lathe::cuda {
+
+struct EmitOptions {
+  /// Where to keep the source (PREFIX.cu), and on a failure the compiler's log and options (PREFIX.log); nowhere if empty.
+  std::string saveTemps;
+  /// NVRTC's library; empty: libnvrtc.so.13 or libnvrtc.so.12, where the loader finds them or in /usr/local/cuda/lib64.
+  std::string nvrtc;
+};
+
+struct CudaKernel {
+  std::string symbol;           // extern "C" __global__
+  int64_t threads = 0, shared = 0; // of a block; bytes
+};
+
+struct CudaObject {
+  std::vector<char> code;                    // a cubin; for "cuda-sim" a shared object for tools/cuda-sim
+  std::map<std::string, CudaKernel> kernels; // by the kernel's name
+  std::string log;                           // what the compiler said, registers and spills of each kernel among it
+  unsigned driver = 0;                       // the oldest that takes the code, as cuDriverGetVersion counts
+};
+
+/// The source of all kernels of the module for a target (passes/Schedule/Cuda.h), self-contained: no header is included.
+/// All must have a schedule for it. What can't be written is a diagnostic at its op.
+mlir::FailureOr<std::string> writeSource(mlir::ModuleOp module, llvm::StringRef target,
+                                         std::map<std::string, CudaKernel> &kernels);
+
+/// Writes and compiles the kernels. Needs NVRTC, or for "cuda-sim" clang++; neither needs a GPU.
+mlir::FailureOr<CudaObject> emitCuda(mlir::ModuleOp module, llvm::StringRef target, const EmitOptions &options = {});
+
+/// Compile the source; failures say what the compiler did, and are in `log`. Thread-safe.
+llvm::Expected<std::vector<char>> compileWithNvrtc(llvm::StringRef source, llvm::StringRef sm,
+                                                   const EmitOptions &options, std::string &log, unsigned &driver);
+llvm::Expected<std::vector<char>> compileForSimulator(llvm::StringRef source, std::string &log);
+
+} // namespace lathe::cuda

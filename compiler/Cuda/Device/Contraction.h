@@ -1,0 +1,274 @@
+// Products of matrices: a block computes kRows x kColumns of a result for each of a group's right sides, K in steps of
+// 128 bytes, which cp.async brings kStages - 1 steps ahead. The sums go through shared memory to the epilogue.
+//
+// A Group (written by the emitter around a kernel's methods) has
+//   Math, kAnchors; kLhs, kRhs: how operands lie in memory; kSkips: rows that nobody reads are left out;
+//   kWhole: the epilogue needs whole rows
+//   batches(), rows(), columns(), depth()
+//   lhs(batch, row, k), rhs<anchor>(batch, k, column)      elements, where they don't lie in memory
+//   lhs_address(batch, row, k, elements), rhs_address<anchor>(batch, row of memory, place in it, elements)
+//   reads(row); store(batch, row, column, sums)            row of all batches
+//   tile_columns<kColumns>(), finish(team, warp, row)       with kWhole: of all groups; a row of the results
+namespace device {
+
+enum class Source {
+  Computed,  // by the kernel's methods
+  Rows,      // depth elements after each other for each row (of the right side: column)
+  Columns,   // right side: columns() elements after each other for each element of K
+  Panels     // right side: panels of 16 columns, each depth x 16 (kernel.panel)
+};
+
+template <class Group, u32 kTileRows, u32 kTileColumns, u32 kWarpRows, u32 kStages> struct Contraction {
+  using Math = typename Group::Math;
+  using T = typename Math::T;
+  static constexpr u32 kWarps = 8, kThreads = 32 * kWarps, kWarpColumns = kWarps / kWarpRows;
+  static constexpr u32 kColumns = kTileColumns / Group::kAnchors;
+  static constexpr u32 kDepth = 128 / sizeof(T), kChunk = 16 / sizeof(T); // elements of a step, of a copy
+  static constexpr bool kAcross = Group::kRhs == Source::Columns || Group::kRhs == Source::Panels;
+  static constexpr u32 kPitchB = kAcross ? kColumns * sizeof(T) : 128;
+  static constexpr u32 kTileA = kTileRows * 128, kTileB = kColumns * 128;
+  static constexpr u32 kStage = kTileA + Group::kAnchors * kTileB;
+  static constexpr u32 kM = kTileRows / kWarpRows / 16, kN = kColumns / kWarpColumns / 8; // fragments of a warp
+  static_assert(kN % 2 == 0, "the right side's fragments are loaded in pairs");
+  static constexpr u32 kPitchSums = kColumns + 4;
+  static constexpr u32 kNumbers = kStages * kStage; // behind the stages: the rows' numbers, then 16 counts
+  static_assert(Group::kAnchors * kTileRows * kPitchSums * 4 <= kNumbers, "the sums fit where the stages were");
+
+  const Group &group;
+  index batch, first, column; // of the tile; `first` counts the rows that are read
+  index rows, columns, depth;
+
+  static LATHE_DEVICE index row_tiles(const Group &g) { return divide(g.rows() + kTileRows - 1, kTileRows); }
+  static LATHE_DEVICE index column_tiles(const Group &g) { return divide(g.columns() + kColumns - 1, kColumns); }
+  static LATHE_DEVICE index tiles(const Group &g) { return g.batches() * row_tiles(g) * column_tiles(g); }
+
+  static LATHE_DEVICE Shared<u32> numbers() { return shared<u32>(kNumbers); }
+  static LATHE_DEVICE Shared<u32> counts() { return shared<u32>(kNumbers + kTileRows * 4); }
+  static constexpr u32 kShared = kNumbers + kTileRows * 4 + 64;
+
+  /// The row of the tile's i-th, or -1.
+  LATHE_DEVICE index row(u32 i) const {
+    if constexpr (Group::kSkips) {
+      u32 number = numbers().load(i);
+      return number == ~0u ? -1 : index(number);
+    } else {
+      return first + i < rows ? first + i : -1;
+    }
+  }
+
+  /// Lists the tile's rows among those that are read; whether there are any.
+  LATHE_DEVICE bool list_rows() const {
+    index seen = 0;
+    for (u32 i = thread(); i < kTileRows; i += kThreads)
+      numbers().store(i, ~0u);
+    sync_block();
+    for (index begin = 0; begin < rows && seen < first + kTileRows; begin += kThreads) {
+      index i = begin + thread();
+      bool read = i < rows && group.reads(batch * rows + i);
+      u32 mask = ballot(read);
+      if (lane() == 0)
+        counts().store(warp(), count_bits(mask));
+      sync_block();
+      index place = seen + count_bits(mask & ((1u << lane()) - 1));
+      for (u32 w = 0; w < kWarps; ++w) {
+        u32 count = counts().load(w);
+        place += w < warp() ? count : 0;
+        seen += count;
+      }
+      if (read && place >= first && place < first + kTileRows)
+        numbers().store(place - first, u32(i));
+      sync_block();
+    }
+    return seen > first;
+  }
+
+  LATHE_DEVICE void load_lhs(u32 tile, index k) const {
+    if constexpr (Group::kLhs == Source::Rows) {
+      for (u32 i = thread(); i < kTileRows * 8; i += kThreads) {
+        u32 r = i / 8, c = i % 8;
+        index from = row(r), at = k + c * kChunk;
+        bool inside = from >= 0 && at < depth;
+        cp_async_16(shared<T>(tile + swizzle<128>(r, c * 16)).address(0),
+                    group.lhs_address(batch, inside ? from : 0, inside ? at : 0, inside ? kChunk : 0),
+                    inside ? 16 : 0);
+      }
+    } else {
+      for (u32 i = thread(); i < kTileRows * kDepth; i += kThreads) {
+        u32 r = i / kDepth, c = i % kDepth;
+        index from = row(r), at = k + c;
+        T x = T();
+        if (from >= 0 && at < depth)
+          x = group.lhs(batch, from, at);
+        shared<T>(tile + swizzle<128>(r, c * sizeof(T))).store(0, x);
+      }
+    }
+  }
+
+  template <u32 kAnchor> LATHE_DEVICE void load_rhs(u32 tile, index k) const {
+    if constexpr (Group::kRhs == Source::Rows) {
+      for (u32 i = thread(); i < kColumns * 8; i += kThreads) {
+        u32 n = i / 8, c = i % 8;
+        index at = k + c * kChunk;
+        bool inside = column + n < columns && at < depth;
+        const T *from = group.template rhs_address<kAnchor>(batch, inside ? column + n : 0, inside ? at : 0,
+                                                            inside ? kChunk : 0);
+        cp_async_16(shared<T>(tile + swizzle<128>(n, c * 16)).address(0), from, inside ? 16 : 0);
+      }
+    } else if constexpr (Group::kRhs == Source::Columns) {
+      constexpr u32 kChunks = kColumns / kChunk;
+      for (u32 i = thread(); i < kDepth * kChunks; i += kThreads) {
+        u32 d = i / kChunks, c = i % kChunks;
+        index at = column + c * kChunk;
+        bool inside = k + d < depth && at < columns;
+        const T *from = group.template rhs_address<kAnchor>(batch, inside ? k + d : 0, inside ? at : 0,
+                                                            inside ? kChunk : 0);
+        cp_async_16(shared<T>(tile + swizzle<kPitchB>(d, c * 16)).address(0), from, inside ? 16 : 0);
+      }
+    } else if constexpr (Group::kRhs == Source::Panels) {
+      constexpr u32 kPerPanel = 16 / kChunk; // copies of a panel's row; neighbours copy what lies side by side
+      for (u32 i = thread(); i < kDepth * kColumns / kChunk; i += kThreads) {
+        u32 c = i % kPerPanel, d = i / kPerPanel % kDepth, panel = i / kPerPanel / kDepth;
+        index p = column / 16 + panel;
+        bool inside = k + d < depth && p * 16 < columns;
+        const T *from = group.template rhs_address<kAnchor>(batch, inside ? p * depth + k + d : 0, c * kChunk,
+                                                            inside ? kChunk : 0);
+        cp_async_16(shared<T>(tile + swizzle<kPitchB>(d, panel * 16 * sizeof(T) + c * 16)).address(0), from,
+                    inside ? 16 : 0);
+      }
+    } else {
+      for (u32 i = thread(); i < kColumns * kDepth; i += kThreads) {
+        u32 n = i / kDepth, d = i % kDepth;
+        T x = T();
+        if (column + n < columns && k + d < depth)
+          x = group.template rhs<kAnchor>(batch, k + d, column + n);
+        shared<T>(tile + swizzle<128>(n, d * sizeof(T))).store(0, x);
+      }
+    }
+  }
+
+  LATHE_DEVICE void load(index step) const {
+    u32 stage = u32(step) % kStages * kStage;
+    index k = step * kDepth;
+    if (k < depth) {
+      load_lhs(stage, k);
+      load_rhs<0>(stage + kTileA, k);
+      if constexpr (Group::kAnchors > 1)
+        load_rhs<1>(stage + kTileA + kTileB, k);
+      static_assert(Group::kAnchors <= 2, "at most two right sides meet in an epilogue");
+    }
+    cp_async_commit();
+  }
+
+  using Sums = float[Group::kAnchors][kM][kN][4];
+
+  LATHE_DEVICE void multiply(Sums &sums, u32 stage) const {
+    u32 firstRow = warp() / kWarpColumns * kM * 16, firstColumn = warp() % kWarpColumns * kN * 8;
+#pragma unroll
+    for (u32 k = 0; k < kDepth; k += Math::kStep) {
+      typename Math::A a[kM];
+#pragma unroll
+      for (u32 i = 0; i < kM; ++i)
+        Math::load_a(a[i], stage, firstRow + i * 16, k);
+#pragma unroll
+      for (u32 anchor = 0; anchor < Group::kAnchors; ++anchor)
+#pragma unroll
+        for (u32 j = 0; j < kN; j += 2) {
+          typename Math::B b[2];
+          Math::template load_b<kAcross, kPitchB>(b, stage + kTileA + anchor * kTileB, firstColumn + j * 8, k);
+#pragma unroll
+          for (u32 i = 0; i < kM; ++i) {
+            Math::multiply(sums[anchor][i][j], a[i], b[0]);
+            Math::multiply(sums[anchor][i][j + 1], a[i], b[1]);
+          }
+        }
+    }
+  }
+
+  static LATHE_DEVICE Shared<float> sum(u32 anchor, u32 r, u32 c) {
+    return shared<float>(((anchor * kTileRows + r) * kPitchSums + c) * 4);
+  }
+
+  LATHE_DEVICE void run() {
+    Sums sums = {};
+    index steps = divide(depth + kDepth - 1, kDepth);
+    for (u32 i = 0; i < kStages - 1; ++i)
+      load(i);
+    for (index step = 0; step < steps; ++step) {
+      cp_async_wait<kStages - 2>();
+      sync_block(); // this step's tiles are there, and those of the last one are free
+      load(step + kStages - 1);
+      multiply(sums, u32(step) % kStages * kStage);
+    }
+    cp_async_wait<0>();
+    sync_block();
+    u32 firstRow = warp() / kWarpColumns * kM * 16 + lane() / 4;
+    u32 firstColumn = warp() % kWarpColumns * kN * 8 + lane() % 4 * 2;
+#pragma unroll
+    for (u32 anchor = 0; anchor < Group::kAnchors; ++anchor)
+#pragma unroll
+      for (u32 i = 0; i < kM; ++i)
+#pragma unroll
+        for (u32 j = 0; j < kN; ++j)
+#pragma unroll
+          for (u32 q = 0; q < 4; ++q)
+            sum(anchor, firstRow + i * 16 + q / 2 * 8, firstColumn + j * 8 + q % 2).store(0, sums[anchor][i][j][q]);
+    sync_block();
+    for (u32 i = thread(); i < kTileRows * kColumns; i += kThreads) {
+      u32 r = i / kColumns, c = i % kColumns;
+      index at = row(r);
+      if (at < 0 || column + c >= columns)
+        continue;
+      float values[Group::kAnchors];
+#pragma unroll
+      for (u32 anchor = 0; anchor < Group::kAnchors; ++anchor)
+        values[anchor] = sum(anchor, r, c).load(0);
+      group.store(batch, at, column + c, values);
+    }
+  }
+
+  /// Counts the tiles of these rows; the block that ends the last one computes the rows of the results.
+  LATHE_DEVICE void finish(index rowTile) const {
+    fence_device();
+    sync_block();
+    u32 *counter = group.counter(batch * row_tiles(group) + rowTile);
+    index all = group.template tile_columns<kColumns>();
+    if (thread() == 0)
+      counts().store(0, atomic_add(counter, 1) + 1 == u32(all));
+    sync_block();
+    if (!counts().load(0))
+      return;
+    fence_device();
+    for (u32 i = warp(); i < kTileRows; i += kWarps) {
+      index at = row(i);
+      if (at >= 0)
+        group.finish(Warp(), warp(), batch * rows + at);
+    }
+    if (thread() == 0)
+      *counter = 0;
+  }
+
+  /// The tile, if it is one of the group's; else takes the group's off it.
+  static LATHE_DEVICE bool run(const Group &g, index &tile) {
+    index rowTiles = row_tiles(g), all = tiles(g);
+    if (tile >= all) {
+      tile -= all;
+      return false;
+    }
+    index rowTile = remainder(tile, rowTiles), rest = divide(tile, rowTiles), columnTiles = column_tiles(g);
+    Contraction c{g,        divide(rest, columnTiles), rowTile * kTileRows, remainder(rest, columnTiles) * kColumns,
+                  g.rows(), g.columns(),               g.depth()};
+    if constexpr (Group::kSkips)
+      if (!c.list_rows())
+        return true;
+    c.run();
+    if constexpr (Group::kWhole)
+      c.finish(rowTile);
+    return true;
+  }
+};
+
+/// Tiles for work that fills the device, and for what doesn't; schedule::scheduleForCuda counts both.
+template <class Group> using Large = Contraction<Group, 128, 128, 2, 3>;
+template <class Group> using Small = Contraction<Group, 32, Group::kAnchors == 1 ? 64 : 128, 2, 4>;
+
+} // namespace device

@@ -1,0 +1,111 @@
+// Matrix products of a warp over tiles in shared memory, in each precision. All accumulate f32 in the fragments of
+// m16n8: with g = lane / 4 and t = lane % 4, d[0] (g, 2t), d[1] (g, 2t + 1), d[2] (g + 8, 2t), d[3] (g + 8, 2t + 1).
+//
+// A tile has rows of kPitch bytes, a multiple of 128. Its 16-byte chunks are swizzled, chunk ^ (row % 8), as TMA's
+// 128-byte mode does: eight rows at one place lie in eight different groups of banks. Tiles of the left side have a row of
+// the matrix in a row. Tiles of the right side have a column in a row, or, `Across`, an element of K.
+namespace device {
+
+template <u32 kPitch> LATHE_DEVICE u32 swizzle(u32 row, u32 byte) { return row * kPitch + (byte ^ ((row & 7) << 4)); }
+
+LATHE_DEVICE u32 count_bits(u32 bits) {
+#ifdef LATHE_CUDA_SIM
+  return u32(__builtin_popcount(bits));
+#else
+  return u32(__popc(int(bits)));
+#endif
+}
+
+/// f32 by multiply-add.
+struct F32 {
+  using T = float;
+  static constexpr u32 kStep = 4;
+  struct A {
+    Vector<float, 4> rows[2];
+  };
+  struct B {
+    Vector<float, 4> columns[2];
+  };
+  static LATHE_DEVICE void load_a(A &a, u32 tile, u32 row, u32 k) {
+    for (u32 i = 0; i < 2; ++i)
+      a.rows[i] = shared<Vector<float, 4>>(tile + swizzle<128>(row + lane() / 4 + 8 * i, k * 4)).load(0);
+  }
+  /// Two n8 blocks from the column on.
+  template <bool Across, u32 kPitch> static LATHE_DEVICE void load_b(B (&b)[2], u32 tile, u32 column, u32 k) {
+    for (u32 i = 0; i < 2; ++i) {
+      u32 first = column + 8 * i + lane() % 4 * 2;
+      if constexpr (Across) {
+        for (u32 j = 0; j < 4; ++j) {
+          auto pair = shared<Vector<float, 2>>(tile + swizzle<kPitch>(k + j, first * 4)).load(0);
+          b[i].columns[0][int(j)] = pair[0];
+          b[i].columns[1][int(j)] = pair[1];
+        }
+      } else {
+        for (u32 j = 0; j < 2; ++j)
+          b[i].columns[j] = shared<Vector<float, 4>>(tile + swizzle<kPitch>(first + j, k * 4)).load(0);
+      }
+    }
+  }
+  static LATHE_DEVICE void multiply(float (&d)[4], const A &a, const B &b) {
+    for (int k = 0; k < 4; ++k)
+      for (int i = 0; i < 4; ++i)
+        d[i] = fmaf(a.rows[i / 2][k], b.columns[i % 2][k], d[i]);
+  }
+};
+
+/// f32 in memory, its products rounded to tf32.
+struct Tf32 {
+  using T = float;
+  static constexpr u32 kStep = 8;
+  struct A {
+    u32 r[4];
+  };
+  struct B {
+    u32 r[2];
+  };
+  static LATHE_DEVICE void load_a(A &a, u32 tile, u32 row, u32 k) {
+    for (u32 i = 0; i < 4; ++i) {
+      u32 place = swizzle<128>(row + lane() / 4 + 8 * (i % 2), (k + lane() % 4 + 4 * (i / 2)) * 4);
+      a.r[i] = to_tf32(shared<float>(tile + place).load(0));
+    }
+  }
+  template <bool Across, u32 kPitch> static LATHE_DEVICE void load_b(B (&b)[2], u32 tile, u32 column, u32 k) {
+    for (u32 i = 0; i < 2; ++i)
+      for (u32 j = 0; j < 2; ++j) {
+        u32 n = column + 8 * i + lane() / 4, depth = k + lane() % 4 + 4 * j;
+        u32 place = Across ? swizzle<kPitch>(depth, n * 4) : swizzle<kPitch>(n, depth * 4);
+        b[i].r[j] = to_tf32(shared<float>(tile + place).load(0));
+      }
+  }
+  static LATHE_DEVICE void multiply(float (&d)[4], const A &a, const B &b) { mma_m16n8k8_tf32(d, a.r, b.r); }
+};
+
+/// f16 or bf16.
+template <class Type> struct Half {
+  using T = Type;
+  static constexpr u32 kStep = 16;
+  struct A {
+    u32 r[4];
+  };
+  struct B {
+    u32 r[2];
+  };
+  static LATHE_DEVICE void load_a(A &a, u32 tile, u32 row, u32 k) {
+    ldmatrix_x4(a.r, shared<T>(tile + swizzle<128>(row + lane() % 16, (k + lane() / 16 * 8) * 2)).address(0));
+  }
+  template <bool Across, u32 kPitch> static LATHE_DEVICE void load_b(B (&b)[2], u32 tile, u32 column, u32 k) {
+    u32 r[4];
+    if constexpr (Across) {
+      u32 place = swizzle<kPitch>(k + lane() % 16, (column + lane() / 16 * 8) * 2);
+      ldmatrix_x4_trans(r, shared<T>(tile + place).address(0));
+    } else {
+      u32 place = swizzle<kPitch>(column + lane() % 8 + lane() / 16 * 8, (k + lane() / 8 % 2 * 8) * 2);
+      ldmatrix_x4(r, shared<T>(tile + place).address(0));
+    }
+    for (u32 i = 0; i < 4; ++i)
+      b[i / 2].r[i % 2] = r[i];
+  }
+  static LATHE_DEVICE void multiply(float (&d)[4], const A &a, const B &b) { mma_m16n8k16(d, a.r, b.r, T()); }
+};
+
+} // namespace device

@@ -1,0 +1,144 @@
+// Schedules for CUDA devices.
+#include "passes/Schedule/Cuda.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::schedule;
+
+ArrayRef<StringRef> schedule::getCudaTargets() {
+  static constexpr StringRef targets[] = {"cuda:sm_80",  "cuda:sm_86",   "cuda:sm_89", "cuda:sm_90a",
+                                          "cuda:sm_100a", "cuda:sm_120a", "cuda-sim"};
+  return targets;
+}
+bool schedule::isCudaTarget(StringRef target) { return llvm::is_contained(getCudaTargets(), target); }
+
+namespace {
+struct Field {
+  StringLiteral name;
+  int64_t CudaTile::*size;
+  int64_t least, most;
+};
+constexpr Field kFields[] = {
+    {"threads", &CudaTile::threads, 32, 1024},
+    {"shared", &CudaTile::shared, 0, 232448}, // 227 KiB, the most that any device gives
+};
+
+struct Formulas {
+  Dim blocks = 1, workspace = 0;
+};
+
+Formulas scheduleContraction(const KernelPlan &plan, CudaTile &tile) {
+  Contraction first = *getContraction(plan.anchors[0]);
+  SmallVector<SmallVector<Operation *>> groups;
+  for (const Group &group : plan.groups)
+    groups.emplace_back(group.anchors);
+  if (plan.wholeRows) {
+    groups.clear();
+    for (Operation *op : plan.anchors)
+      groups.push_back({op});
+  }
+  Dim large = 0, small = 0, columns = 0;
+  for (ArrayRef<Operation *> anchors : groups) {
+    Dim n = getContraction(anchors[0])->n;
+    columns = columns + n;
+    large = large + first.batch * Dim::ceildiv(first.m, 128) * Dim::ceildiv(n, anchors.size() == 1 ? 128 : 64);
+    small = small + first.batch * Dim::ceildiv(first.m, 32) * Dim::ceildiv(n, 64);
+  }
+  // Small tiles are taken for fewer than kManyTiles large ones, each of which is at most eight of them.
+  Formulas formulas;
+  formulas.blocks = Dim::max(large, Dim::min(small, 8 * (kManyTiles - 1)));
+  tile.shared = kContractionShared;
+  int64_t buffers = 0;
+  for (int64_t length : getRowBuffers(plan))
+    buffers += 4 * length * (tile.threads / 32);
+  tile.shared = std::max(tile.shared, buffers);
+  if (plan.wholeRows)
+    formulas.workspace = Dim(4) * (first.batch * first.m * columns + first.batch * Dim::ceildiv(first.m, 32));
+  return formulas;
+}
+} // namespace
+
+SmallVector<int64_t> schedule::getRowBuffers(const KernelPlan &plan) {
+  SmallVector<int64_t> lengths;
+  int64_t bytes = 0, teams = runsByWarp(plan) ? 8 : 1;
+  for (Operation *op : plan.rowOps) {
+    Value input = op->getOperand(0);
+    auto length = getTrailingSize(input, *getLeadingDims(input, plan.rows)).getConstant();
+    if (!length || *length > 16384)
+      return {};
+    bytes += 4 * *length * teams;
+    lengths.push_back(*length);
+  }
+  return bytes <= 96 * 1024 ? lengths : SmallVector<int64_t>();
+}
+
+bool schedule::runsByWarp(const KernelPlan &plan) {
+  return plan.strategy != Strategy::Rows || llvm::all_of(plan.rowOps, [&](Operation *op) {
+           Value input = op->getOperand(0);
+           auto length = getTrailingSize(input, *getLeadingDims(input, plan.rows)).getConstant();
+           return !length || *length <= kTeamRow;
+         });
+}
+
+FailureOr<kernel::ScheduleAttr> schedule::scheduleForCuda(kernel::FuncOp kernel, const KernelPlan &plan,
+                                                          StringRef target) {
+  CudaTile tile;
+  Formulas formulas;
+  switch (plan.strategy) {
+  case Strategy::Map:
+    formulas.blocks = 1;
+    for (Type type : kernel.getResultTypes())
+      formulas.blocks = Dim::max(formulas.blocks, Dim::ceildiv(Dim::product(tfm::getDims(type)), kCudaMapElements));
+    break;
+  case Strategy::Rows: {
+    bool byWarp = runsByWarp(plan);
+    formulas.blocks = byWarp ? Dim::ceildiv(plan.rows, tile.threads / 32) : plan.rows;
+    tile.shared = byWarp ? 0 : tile.threads / 32 * 4;
+    for (int64_t length : getRowBuffers(plan))
+      tile.shared += 4 * length * (byWarp ? tile.threads / 32 : 1);
+    break;
+  }
+  case Strategy::Contraction:
+    formulas = scheduleContraction(plan, tile);
+    break;
+  case Strategy::Attention: {
+    auto op = cast<tfm::AttentionOp>(plan.anchors[0]);
+    SmallVector<Dim> q = tfm::getDims(op.getQuery()), v = tfm::getDims(op.getValue());
+    auto d = q[2].exactDiv(static_cast<int64_t>(op.getHeads())), dv = v[2].exactDiv(static_cast<int64_t>(op.getKvHeads()));
+    auto depth = d ? d->getConstant() : std::nullopt, width = dv ? dv->getConstant() : std::nullopt;
+    if (!depth || !width || *depth > kMostHead || *width > kMostHead)
+      return op.emitOpError("expected heads of at most ") << kMostHead << " elements for " << target;
+    tile.threads = 128;
+    tile.shared = getAttentionShared(*depth, *width, tfm::getElementType(op.getQuery()));
+    formulas.blocks = q[0] * Dim(static_cast<int64_t>(op.getHeads())) * Dim::ceildiv(q[1], kAttentionQueries);
+    break;
+  }
+  case Strategy::Scatter:
+    break;
+  }
+  if (!formulas.blocks.isValid() || !formulas.workspace.isValid())
+    return kernel.emitOpError("has dimensions whose product is too large");
+  Builder builder(kernel.getContext());
+  SmallVector<NamedAttribute> fields;
+  for (const Field &field : kFields)
+    fields.push_back(builder.getNamedAttr(field.name, builder.getI64IntegerAttr(tile.*field.size)));
+  return kernel::ScheduleAttr::get(
+      kernel.getContext(), builder.getStringAttr(target), tfm::DimsAttr::get(kernel.getContext(), {formulas.blocks}),
+      tfm::DimsAttr::get(kernel.getContext(), {formulas.workspace}),
+      builder.getDictionaryAttr({builder.getNamedAttr("strategy", builder.getStringAttr(toString(plan.strategy))),
+                                 builder.getNamedAttr("tile", builder.getDictionaryAttr(fields))}));
+}
+
+FailureOr<CudaTile> schedule::readCudaTile(kernel::FuncOp kernel, kernel::ScheduleAttr schedule) {
+  auto attr = schedule.getOptions().getAs<DictionaryAttr>("tile");
+  CudaTile tile;
+  for (const Field &field : kFields) {
+    auto size = attr ? attr.getAs<IntegerAttr>(field.name) : IntegerAttr();
+    if (!size || size.getInt() < field.least || size.getInt() > field.most)
+      return kernel.emitOpError("has a schedule for ")
+             << schedule.getTarget().getValue() << " whose tile needs a '" << field.name << "' in [" << field.least
+             << ", " << field.most << "]; hint: run --lathe-schedule-kernels";
+    tile.*field.size = size.getInt();
+  }
+  return tile;
+}
