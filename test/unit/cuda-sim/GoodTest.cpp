@@ -1,0 +1,110 @@
+// Kernels without defects compute what they should, in every schedule.
+#include "test/unit/cuda-sim/Harness.h"
+
+#include <cmath>
+#include <cstring>
+#include <random>
+
+using namespace lathe::sim_test;
+
+static std::vector<float> randomFloats(size_t count) {
+  std::mt19937 generator(count);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  std::vector<float> values(count);
+  for (float &value : values)
+    value = uniform(generator);
+  return values;
+}
+// Rounds towards zero to bf16, which is exact for what follows.
+static std::vector<uint16_t> toBf16(std::vector<float> &values) {
+  std::vector<uint16_t> halves;
+  for (float &value : values) {
+    uint32_t bits;
+    memcpy(&bits, &value, 4);
+    bits &= 0xffff0000;
+    memcpy(&value, &bits, 4);
+    halves.push_back(bits >> 16);
+  }
+  return halves;
+}
+static std::vector<uint16_t> toF16(std::vector<float> &values) {
+  std::vector<uint16_t> halves;
+  for (float &value : values) {
+    _Float16 half = value;
+    value = half;
+    uint16_t bits;
+    memcpy(&bits, &half, 2);
+    halves.push_back(bits);
+  }
+  return halves;
+}
+// a (m x k) times the transpose of b (n x k), compared with c. The sums of products of values below 1 in another order
+// differ by at most k roundings of values below k.
+static void expectProduct(const std::vector<float> &a, const std::vector<float> &b, const std::vector<float> &c, int m,
+                          int n, int k) {
+  float bound = float(k) * k * std::ldexp(1.0f, -24);
+  for (int i = 0; i < m; ++i)
+    for (int j = 0; j < n; ++j) {
+      double sum = 0;
+      for (int l = 0; l < k; ++l)
+        sum += double(a[i * k + l]) * b[j * k + l];
+      ASSERT_NEAR(c[i * n + j], sum, bound) << i << ", " << j;
+    }
+}
+
+TEST(Good, Saxpy) {
+  Device device("Good.so");
+  underSchedules([&] {
+    int n = 1000;
+    auto x = randomFloats(n), y = randomFloats(n + 1);
+    Buffer<float> to(std::vector<float>(y.begin(), y.begin() + n)), from(x);
+    EXPECT_EQ(device.launch("saxpy", 4, 64, 0, to.memory, from.memory, 2.0f, n), "");
+    for (int i = 0; i < n; ++i)
+      ASSERT_FLOAT_EQ(to.read()[i], 2 * x[i] + y[i]);
+  });
+}
+
+TEST(Good, BlockSum) {
+  Device device("Good.so");
+  underSchedules([&] {
+    int n = 5000;
+    auto x = randomFloats(n);
+    double expected = 0;
+    for (float value : x)
+      expected += value;
+    Buffer<float> sum(1), from(x);
+    EXPECT_EQ(device.launch("block_sum", 1, 256, 32, sum.memory, from.memory, n), "");
+    EXPECT_NEAR(sum.read()[0], expected, 1e-3); // 5000 roundings of sums below 100
+  });
+}
+
+TEST(Good, GemmF16) {
+  Device device("Good.so");
+  int m = 256, n = 128, k = 96;
+  auto a = randomFloats(m * k), b = randomFloats(n * k);
+  Buffer<uint16_t> left(toF16(a)), right(toF16(b));
+  underSchedules([&] {
+    Buffer<float> c(m * n);
+    EXPECT_EQ(device.launch("gemm_f16", 2, 256, 32768, c.memory, left.memory, right.memory, m, n, k), "");
+    expectProduct(a, b, c.read(), m, n, k);
+  });
+}
+
+TEST(Good, GemmBf16) {
+  Device device("Good.so");
+  int m = 128, n = 128, k = 768;
+  auto a = randomFloats(m * k), b = randomFloats(n * k);
+  Buffer<uint16_t> left(toBf16(a)), right(toBf16(b));
+  Buffer<float> c(m * n);
+  EXPECT_EQ(device.launch("gemm_bf16", 1, 256, 32768, c.memory, left.memory, right.memory, m, n, k), "");
+  expectProduct(a, b, c.read(), m, n, k);
+}
+
+TEST(Good, GemmF32) {
+  Device device("Good.so");
+  int m = 128, n = 64, k = 256;
+  auto a = randomFloats(m * k), b = randomFloats(n * k);
+  Buffer<float> left(a), right(b), c(m * n);
+  EXPECT_EQ(device.launch("gemm_f32", 2, 64, 8192, c.memory, left.memory, right.memory, m, n, k), "");
+  expectProduct(a, b, c.read(), m, n, k);
+}

@@ -1,0 +1,12 @@
+// The device primitives, for hand-written test kernels.
+#include "compiler/Cuda/Device/Primitives.h"
+
+#include "compiler/Cuda/Device/Memory.h"
+
+#include "compiler/Cuda/Device/Mma.h"
+
+#include "compiler/Cuda/Device/AsyncCopy.h"
+
+using namespace device;
+
+#define KERNEL extern "C" __global__ void

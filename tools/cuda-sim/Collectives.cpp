@@ -1,0 +1,151 @@
+// What a warp does together: shuffles, ballots, ldmatrix and mma; and atomics.
+#include "tools/cuda-sim/Block.h"
+
+#include <cstring>
+
+using namespace lathe::sim;
+using device::SimType;
+
+namespace {
+struct MmaOperands {
+  const u32 *a, *b;
+};
+
+float decode(u32 half, SimType type) {
+  return type == SimType::f16 ? to_float(device::f16{u16(half)}) : to_float(device::bf16{u16(half)});
+}
+float decodeTf32(u32 bits) { return device::bit_cast<float>(bits & ~0x1fffu); }
+
+// d (16 x 8) = a (16 x k) * b (k x 8), k = 8 or 16
+__attribute__((target_clones("avx2", "default"))) void multiply(float (*d)[8], const float (*a)[16],
+                                                                const float (*b)[8], int k) {
+  for (int i = 0; i < 16; ++i) {
+    float sum[8] = {};
+    for (int j = 0; j < k; ++j)
+      for (int n = 0; n < 8; ++n)
+        sum[n] += a[i][j] * b[j][n];
+    for (int n = 0; n < 8; ++n)
+      d[i][n] = sum[n];
+  }
+}
+} // namespace
+
+namespace lathe::sim {
+const char *nameOf(Collective kind) {
+  static const char *const names[] = {"nothing", "sync_warp", "a shuffle", "a ballot", "ldmatrix", "mma"};
+  return names[u32(kind)];
+}
+} // namespace lathe::sim
+
+u32 device::sim_shuffle(u32 value, u32 lane, Site site) {
+  u32 result = 0;
+  if (lane > 31)
+    here->fail(site, "shuffle from lane %u", lane);
+  struct Operand {
+    u32 value, lane;
+  } operand{value, lane};
+  here->collective(Collective::shuffle, &operand, &result, site, false, [&](Warp &w) {
+    for (u32 lanes = w.all; lanes; lanes &= lanes - 1) {
+      u32 i = __builtin_ctz(lanes), from = static_cast<const Operand *>(w.in[i])->lane;
+      if (!(w.all >> from & 1))
+        here->fail(site, "shuffle from lane %u, which the warp doesn't have", from);
+      *static_cast<u32 *>(w.out[i]) = static_cast<const Operand *>(w.in[from])->value;
+    }
+  });
+  return result;
+}
+
+u32 device::sim_ballot(bool condition, Site site) {
+  u32 result = 0;
+  here->collective(Collective::ballot, &condition, &result, site, false, [&](Warp &w) {
+    u32 bits = 0;
+    for (u32 lanes = w.all; lanes; lanes &= lanes - 1)
+      bits |= u32(*static_cast<const bool *>(w.in[__builtin_ctz(lanes)])) << __builtin_ctz(lanes);
+    for (u32 lanes = w.all; lanes; lanes &= lanes - 1)
+      *static_cast<u32 *>(w.out[__builtin_ctz(lanes)]) = bits;
+  });
+  return result;
+}
+
+static void wholeWarp(const char *what, Site site) {
+  if (here->warp().all != ~0u)
+    here->fail(site, "%s in a warp of fewer than 32 threads", what);
+}
+
+void device::sim_ldmatrix(u32 *r, u32 address, u32 matrices, bool transposed, Site site) {
+  wholeWarp("ldmatrix", site);
+  here->collective(Collective::ldmatrix, &address, r, site, true, [&](Warp &w) {
+    Block &b = *here;
+    u32 first = b.current().id & ~31u;
+    const u8 *rows[32];
+    for (u32 i = 0; i < 8 * matrices; ++i) {
+      b.pose(b.threads[first + i]);
+      u32 offset = sharedOffset(*static_cast<const u32 *>(w.in[i]), 16, 16, "ldmatrix", site);
+      simRead<16>(offset, site);
+      rows[i] = sim_state.memory + offset;
+    }
+    b.pose(b.current());
+    for (u32 m = 0; m < matrices; ++m)
+      for (u32 lane = 0; lane < 32; ++lane) {
+        u32 *to = static_cast<u32 *>(w.out[lane]) + m;
+        if (!transposed) {
+          memcpy(to, rows[m * 8 + lane / 4] + lane % 4 * 4, 4);
+          continue;
+        }
+        u16 low, high;
+        memcpy(&low, rows[m * 8 + lane % 4 * 2] + lane / 4 * 2, 2);
+        memcpy(&high, rows[m * 8 + lane % 4 * 2 + 1] + lane / 4 * 2, 2);
+        *to = low | u32(high) << 16;
+      }
+  });
+}
+
+void device::sim_mma(float *d, const u32 *a, const u32 *b, SimType type, Site site) {
+  wholeWarp("mma", site);
+  MmaOperands operands{a, b};
+  here->collective(Collective::mma, &operands, d, site, true, [&](Warp &w) {
+    float left[16][16], right[16][8], product[16][8];
+    bool wide = type == SimType::tf32;
+    for (u32 lane = 0; lane < 32; ++lane) {
+      const MmaOperands &from = *static_cast<const MmaOperands *>(w.in[lane]);
+      u32 g = lane / 4, t = lane % 4;
+      for (u32 i = 0; i < 4; ++i) {
+        u32 row = g + i % 2 * 8, column = wide ? t + i / 2 * 4 : 2 * t + i / 2 * 8;
+        left[row][column] = wide ? decodeTf32(from.a[i]) : decode(from.a[i], type);
+        if (!wide)
+          left[row][column + 1] = decode(from.a[i] >> 16, type);
+      }
+      for (u32 i = 0; i < 2; ++i) {
+        u32 row = wide ? t + i * 4 : 2 * t + i * 8;
+        right[row][g] = wide ? decodeTf32(from.b[i]) : decode(from.b[i], type);
+        if (!wide)
+          right[row + 1][g] = decode(from.b[i] >> 16, type);
+      }
+    }
+    multiply(product, left, right, wide ? 8 : 16);
+    for (u32 lane = 0; lane < 32; ++lane)
+      for (u32 i = 0; i < 4; ++i)
+        static_cast<float *>(w.out[lane])[i] += product[lane / 4 + i / 2 * 8][lane % 4 * 2 + i % 2];
+  });
+}
+
+// An atomic is a place where others run: they may wait for it in a loop. Blocks that come later can't be waited for.
+static void atomic(const void *global, Site site) {
+  device::sim_global_range(global, 4, 4, site);
+  if (++here->current().spins > 100000)
+    here->fail(site, "a loop of atomics that no running thread ends");
+  here->yield();
+}
+u32 device::sim_atomic_add(u32 *global, u32 value, Site site) {
+  atomic(global, site);
+  u32 old = *global;
+  *global += value;
+  return old;
+}
+int device::sim_atomic_cas(int *global, int expected, int value, Site site) {
+  atomic(global, site);
+  int old = *global;
+  if (old == expected)
+    *global = value;
+  return old;
+}

@@ -1,0 +1,165 @@
+// Shared memory and its shadow: for each two bytes, who wrote them last, and who read them since. An access that did
+// not happen after the writes (for a write: and reads) before it is a data race, whatever the order of threads was this
+// time.
+#include "tools/cuda-sim/Block.h"
+
+#include <cstring>
+
+using namespace lathe::sim;
+
+namespace {
+// One entry per two bytes; the last site per 16 bytes, for the reports.
+struct Shadow {
+  std::vector<u8> storage;
+  std::vector<u32> writer, reader, otherReader;
+  std::vector<Site> writeSite, readSite;
+};
+Shadow shadow;
+
+bool before(u32 stamp) { return device::simBefore(stamp); }
+
+[[noreturn]] void race(const char *access, const char *former, u32 stamp, u32 offset, Site site, Site other) {
+  u32 actor = stamp >> device::simTimeBits;
+  if (actor < here->roundedThreads)
+    here->fail(site, "race: %s shared memory at byte %u, not ordered after thread %u's %s near %s:%d", access, offset,
+               actor, former, other.file, other.line);
+  here->fail(site, "race: %s shared memory at byte %u, not ordered after the asynchronous %s near %s:%d", access,
+             offset, former, other.file, other.line);
+}
+
+[[noreturn]] void badWriter(const char *access, u32 stamp, u32 offset, Site site) {
+  u32 actor = stamp >> device::simTimeBits;
+  Site other = shadow.writeSite[offset / 16];
+  if (actor == here->neverActor())
+    here->fail(site, "%s shared memory at byte %u, which nobody has written", access, offset);
+  if (actor == here->pendingActor())
+    here->fail(site, "%s shared memory at byte %u, into which the copy of %s:%d is under way", access, offset,
+               other.file, other.line);
+  if (actor == here->objectActor())
+    here->fail(site, "%s shared memory at byte %u, which is an mbarrier", access, offset);
+  race(access, "write", stamp, offset, site, other);
+}
+
+void checkWrite(u32 offset, u32 bytes, Site site) {
+  u32 never = here->neverActor();
+  for (u32 i = offset / 2; i < (offset + bytes) / 2; ++i) {
+    if (shadow.writer[i] >> device::simTimeBits != never && !before(shadow.writer[i]))
+      badWriter("writes", shadow.writer[i], 2 * i, site);
+    for (u32 reader : {shadow.reader[i], shadow.otherReader[i]})
+      if (!before(reader))
+        race("writes", "read", reader, 2 * i, site, shadow.readSite[i / 8]);
+  }
+}
+void setWriter(u32 offset, u32 bytes, u32 stamp) {
+  for (u32 i = offset / 2; i < (offset + bytes) / 2; ++i)
+    shadow.writer[i] = stamp, shadow.reader[i] = shadow.otherReader[i] = 0;
+}
+void setSite(std::vector<Site> &sites, u32 offset, u32 bytes, Site site) {
+  for (u32 i = offset / 16; i < (offset + bytes + 15) / 16; ++i)
+    sites[i] = site;
+}
+} // namespace
+
+namespace lathe::sim {
+void resetSharedMemory(Block &b) {
+  u32 bytes = b.launch.sharedBytes, cells = (bytes + 15) / 16 * 8;
+  shadow.storage.resize(bytes + 1024);
+  shadow.writer.assign(cells, Block::stamp(b.neverActor(), 1));
+  shadow.reader.assign(cells, 0);
+  shadow.otherReader.assign(cells, 0);
+  shadow.writeSite.resize(cells / 8);
+  shadow.readSite.resize(cells / 8);
+  u8 *start = shadow.storage.data();
+  start += -reinterpret_cast<uintptr_t>(start) % 1024;
+  memset(start, 0xff, bytes); // NaNs
+  sim_state.memory = start;
+  sim_state.memoryBytes = bytes;
+  sim_state.writer = shadow.writer.data();
+  sim_state.reader = shadow.reader.data();
+  sim_state.otherReader = shadow.otherReader.data();
+  sim_state.writeSite = shadow.writeSite.data();
+  sim_state.readSite = shadow.readSite.data();
+}
+
+void readShared(u32 offset, u32 bytes, Site site) {
+  for (u32 i = offset / 2; i < (offset + bytes) / 2; ++i) {
+    if (!before(shadow.writer[i]))
+      badWriter("reads", shadow.writer[i], 2 * i, site);
+    u32 mine = sim_state.stamp, reader = shadow.reader[i];
+    if ((reader ^ mine) >> (device::simTimeBits + 5))
+      shadow.otherReader[i] = reader;
+    shadow.reader[i] = mine;
+  }
+  setSite(shadow.readSite, offset, bytes, site);
+}
+
+u32 sharedOffset(u32 address, u32 bytes, u32 alignment, const char *what, Site site) {
+  u32 offset = address - device::simSharedBase;
+  if (address < device::simSharedBase || u64(offset) + bytes > sim_state.memoryBytes)
+    here->fail(site, "%s of shared address %u, %u bytes: the block's memory is [%u, %u)", what, address, bytes,
+               device::simSharedBase, device::simSharedBase + sim_state.memoryBytes);
+  if (address % alignment)
+    here->fail(site, "%s of shared address %u, which is not aligned to %u bytes", what, address, alignment);
+  return offset;
+}
+
+void beginWrite(u32 offset, u32 bytes, bool asyncProxy, Site site) {
+  checkWrite(offset, bytes, site);
+  if (asyncProxy)
+    for (u32 i = offset / 2; i < (offset + bytes) / 2; ++i)
+      requireFence(shadow.writer[i], 2 * i, here->current(), "written by TMA", site);
+  setWriter(offset, bytes, Block::stamp(here->pendingActor(), 1));
+  setSite(shadow.writeSite, offset, bytes, site);
+}
+void landWrite(u32 offset, u32 bytes, u32 stamp) { setWriter(offset, bytes, stamp); }
+void markObject(u32 offset, u32 bytes) { setWriter(offset, bytes, Block::stamp(here->objectActor(), 1)); }
+
+void requireFence(u32 stamp, u32 offset, const Thread &thread, const char *access, Site site) {
+  u32 actor = stamp >> device::simTimeBits;
+  if (actor >= here->roundedThreads || thread.known->fenced[actor] >= (stamp & device::simTimeMask))
+    return;
+  Site other = shadow.writeSite[offset / 16];
+  here->fail(site, "shared memory at byte %u is %s without fence_async_proxy behind thread %u's write of %s:%d", offset,
+             access, actor, other.file, other.line);
+}
+
+void asyncRead(u32 offset, u32 bytes, const Thread &thread, u32 stamp, Site site) {
+  for (u32 i = offset / 2; i < (offset + bytes) / 2; ++i) {
+    u32 writer = shadow.writer[i], actor = writer >> device::simTimeBits;
+    if (actor != thread.id && thread.known->seen[actor] < (writer & device::simTimeMask))
+      badWriter("reads", writer, 2 * i, site);
+    requireFence(writer, 2 * i, thread, "read by wgmma", site);
+    if (shadow.reader[i] >> (device::simTimeBits + 5) != stamp >> (device::simTimeBits + 5))
+      shadow.otherReader[i] = shadow.reader[i];
+    shadow.reader[i] = stamp;
+  }
+  setSite(shadow.readSite, offset, bytes, site);
+}
+} // namespace lathe::sim
+
+// ---- what the fast paths of Memory.h can't decide
+
+void device::sim_shared_bounds(index offset, u32 bytes, Site site) {
+  if (offset % bytes)
+    here->fail(site, "access of %u bytes of shared memory at byte %lld, which is not aligned to them", bytes, offset);
+  here->fail(site, "access of %u bytes of shared memory at byte %lld, but the block has %u", bytes, offset,
+             sim_state.memoryBytes);
+}
+void device::sim_shared_read(u32 offset, u32 bytes, Site site) { readShared(offset, bytes, site); }
+void device::sim_shared_write(u32 offset, u32 bytes, Site site) {
+  checkWrite(offset, bytes, site);
+  setWriter(offset, bytes, sim_state.stamp);
+  setSite(shadow.writeSite, offset, bytes, site);
+}
+void device::sim_global_range(const void *pointer, index bytes, u32 alignment, Site site) {
+  if (bytes < 0 || !inAllocation(pointer, bytes))
+    here->fail(site, "%lld bytes of global memory at %p: not in an allocation", bytes, pointer);
+  if (reinterpret_cast<uintptr_t>(pointer) % alignment)
+    here->fail(site, "global memory at %p, which is not aligned to %u bytes", pointer, alignment);
+}
+void device::sim_global_bounds(const void *pointer, index i, index count, u32 elements, u32 bytes, Site site) {
+  if (i < 0 || i + index(elements) > count)
+    here->fail(site, "access of elements [%lld, %lld) of %lld in global memory", i, i + index(elements), count);
+  here->fail(site, "access of %u elements of %u bytes from element %lld of global memory at %p, which is not aligned",
+             elements, bytes, i, pointer);
+}
