@@ -76,6 +76,12 @@ public:
     length = 0;
   }
 
+  void swap(Array &other) {
+    std::swap(allocator, other.allocator);
+    std::swap(items, other.items);
+    std::swap(length, other.length);
+  }
+
   T *data() const { return items; }
   size_t size() const { return length; }
   T &operator[](size_t i) const { return items[i]; }

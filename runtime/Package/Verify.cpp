@@ -4,6 +4,7 @@
 #include "lathe/kernel_abi.h"
 #include "runtime/Base/Types.h"
 #include "runtime/Package/Formula.h"
+#include "runtime/Package/Targets.h"
 #include <algorithm>
 
 namespace lathe::runtime {
@@ -14,11 +15,14 @@ namespace {
 using ull = unsigned long long;
 using String = flatbuffers::String;
 
-constexpr uint32_t kMaxName = 1024, kMaxSymbolName = 128, kMaxSymbols = 1024, kMaxEntries = 64, kMaxTargets = 64;
+constexpr uint32_t kMaxName = 1024, kMaxSymbolName = 128, kMaxEntries = 64, kMaxTargets = 64;
 constexpr uint32_t kMaxValues = 4096, kMaxOperands = 1024, kMaxParams = 256;
 constexpr uint64_t kMaxRandomBytes = uint64_t(1) << 36; // of all random weights: a small file must not ask for more
 constexpr uint64_t kMaxSteps = 1u << 24;                // of all formulas, as often as they are used: bounds the time
 constexpr uint32_t kArenaAlignment = 64;
+// Of CUDA: what a block may have on any device, and what the driver takes.
+constexpr uint32_t kMaxBlockThreads = 1024, kMaxShared = 227 << 10, kMaxKernelParameters = 4096;
+constexpr uint32_t kMaxMapRank = 5, kMaxMapBox = 256;
 
 class Verifier {
 public:
@@ -104,9 +108,12 @@ private:
     auto &targets = *program.targets();
     if (targets.size() == 0 || targets.size() > kMaxTargets)
       return invalid(&targets, "it has no code or too many targets");
-    for (const Target *target : targets)
-      if (!isSegment(target->segment(), SegmentKind::CpuElf))
-        return invalid(target, "a target's segment is not code", target->name());
+    for (const Target *target : targets) {
+      SegmentKind kind;
+      if (segmentFor(targetKind(target->name()->c_str()), kind) ? !isSegment(target->segment(), kind)
+                                                                : target->segment() >= image.segments.size())
+        return invalid(target, "a target's segment is not code of its kind", target->name());
+    }
     return checkNames(targets, "two targets have one name");
   }
 
@@ -164,8 +171,9 @@ private:
       if (weight->layout() && (!layoutBytes(*weight->layout(), element, laidOut) || laidOut != weight->size()))
         return invalid(weight, "a weight's size does not fit its layout", weight->name());
       if (weight->random()) {
-        if (weight->type() != ElementType::f32)
-          return invalid(weight, "a random weight is not f32", weight->name());
+        if (weight->type() != ElementType::f32 && weight->type() != ElementType::f16 &&
+            weight->type() != ElementType::bf16)
+          return invalid(weight, "a random weight is not f32, f16 or bf16", weight->name());
         if (weight->size() > kMaxRandomBytes || (randomBytes += weight->size()) > kMaxRandomBytes)
           return invalid(weight, "random weights are too large", weight->name());
         continue;
@@ -202,17 +210,64 @@ private:
     return {};
   }
 
+  Status checkCudaVariant(const KernelVariant &variant) {
+    if (variant.threads() < 1 || variant.threads() > kMaxBlockThreads)
+      return invalid(&variant, "a CUDA kernel's block does not have 1 to 1024 threads", variant.symbol());
+    if (variant.shared() > kMaxShared)
+      return invalid(&variant, "a CUDA kernel's block has more than 227 KiB of shared memory", variant.symbol());
+    if (variant.tensor_maps())
+      for (const TensorMap *map : *variant.tensor_maps())
+        if (Status status = checkTensorMap(*map))
+          return status;
+    return {};
+  }
+
+  // What the driver demands of a tensor map, as far as it does not depend on the symbols.
+  Status checkTensorMap(const TensorMap &map) {
+    uint32_t rank = map.dims()->size();
+    if (rank < 1 || rank > kMaxMapRank || map.strides()->size() != rank - 1 || map.box()->size() != rank)
+      return invalid(&map, "a tensor map does not have 1 to 5 dimensions, a box of as many, and one stride less");
+    uint32_t element = elementSize(static_cast<unsigned>(map.type()));
+    if (!element || map.type() == ElementType::boolean || map.type() == ElementType::i8 ||
+        map.type() == ElementType::i16)
+      return invalid(&map, "a tensor map's element type is not one of the driver's");
+    for (uint32_t extent : *map.box())
+      if (extent < 1 || extent > kMaxMapBox)
+        return invalid(&map, "a tensor map's box is not 1 to 256 wide");
+    uint32_t row = map.box()->Get(0) * element;
+    if (map.swizzle() && map.swizzle() != 32 && map.swizzle() != 64 && map.swizzle() != 128)
+      return invalid(&map, "a tensor map's swizzle is not 0, 32, 64 or 128");
+    if (row % 16 || (map.swizzle() && row > map.swizzle()))
+      return invalid(&map, "a row of a tensor map's box is not a multiple of 16 bytes within the swizzle");
+    for (const Formula *dim : *map.dims())
+      if (Status status = checkFormula(*dim, &map, false))
+        return status;
+    // The map is that of the largest shape, the memory's layout that of the real one: both must step alike.
+    for (const Formula *stride : *map.strides()) {
+      if (Status status = checkFormula(*stride, &map, false))
+        return status;
+      for (const FormulaStep *step : *stride->steps())
+        if (step->op() == FormulaOp::symbol)
+          return invalid(&map, "a tensor map's stride depends on a symbol");
+    }
+    return {};
+  }
+
   Status checkKernels() {
     for (const Kernel *kernel : *program.kernels()) {
       if (kernel->variants()->size() != program.targets()->size())
         return invalid(kernel, "a kernel does not have one variant for each target", kernel->name());
-      for (const KernelVariant *variant : *kernel->variants()) {
+      for (uint32_t i = 0; i < kernel->variants()->size(); ++i) {
+        const KernelVariant *variant = kernel->variants()->Get(i);
         if (Status status = checkName(variant->symbol(), variant, kMaxName))
           return status;
         if (Status status = checkFormula(*variant->tiles(), variant, false))
           return status;
         if (Status status = checkFormula(*variant->scratch(), variant, false))
           return status;
+        if (isCuda(targetKind(program.targets()->Get(i)->name()->c_str())))
+          if (Status status = checkCudaVariant(*variant))
+            return status;
       }
     }
     return checkNames(*program.kernels(), "two kernels have one name");
@@ -319,11 +374,32 @@ private:
     if (launch.flops())
       if (Status status = checkFormula(*launch.flops(), &launch, true))
         return status;
-    for (const KernelVariant *variant : *program.kernels()->Get(launch.kernel())->variants()) {
+    const auto &variants = *program.kernels()->Get(launch.kernel())->variants();
+    for (uint32_t i = 0; i < variants.size(); ++i) {
+      const KernelVariant *variant = variants.Get(i);
       if (Status status = checkFormula(*variant->tiles(), variant, true))
         return status;
       if (Status status = checkFormula(*variant->scratch(), variant, true))
         return status;
+      if (isCuda(targetKind(program.targets()->Get(i)->name()->c_str())))
+        if (Status status = checkCudaLaunch(launch, *variant))
+          return status;
+    }
+    return {};
+  }
+
+  // The kernel's parameters: operands, then params, fault and workspace, then the tensor maps, aligned to 64 bytes.
+  Status checkCudaLaunch(const Launch &launch, const KernelVariant &variant) {
+    uint64_t maps = variant.tensor_maps() ? variant.tensor_maps()->size() : 0;
+    if ((launch.operands()->size() + 3) * sizeof(void *) + (maps ? 64 : 0) + maps * 128 > kMaxKernelParameters)
+      return invalid(&launch, "a CUDA kernel has more than 4096 bytes of operands and tensor maps", variant.symbol());
+    for (uint64_t i = 0; i < maps; ++i) {
+      const TensorMap &map = *variant.tensor_maps()->Get(static_cast<uint32_t>(i));
+      if (map.operand() >= launch.operands()->size())
+        return invalid(&map, "a tensor map's operand does not exist");
+      for (const Formula *dim : *map.dims())
+        if (Status status = checkFormula(*dim, &map, true))
+          return status;
     }
     return {};
   }

@@ -5,6 +5,8 @@
 
 namespace lathe::runtime {
 
+inline constexpr uint32_t kMaxSymbols = 1024;
+
 Status verifyProgram(const Allocator &allocator, const Image &image);
 
 } // namespace lathe::runtime

@@ -1,5 +1,6 @@
 // Mapping, hashing and expanding weights.
 #include "runtime/Package/Weights.h"
+#include "runtime/Base/Types.h"
 #include "runtime/Package/RandomWeights.h"
 #include "runtime/Package/Sha.h"
 #include <algorithm>
@@ -13,7 +14,8 @@ Weights::~Weights() {
       allocator.release(places[i], program->weights()->Get(i)->size());
 }
 
-Status Weights::load(const Image &image, const uint8_t *package, lathe_verify verify, bool useShaInstructions) {
+Status Weights::load(const Image &image, const uint8_t *package, lathe_verify verify, bool useShaInstructions,
+                     bool expand) {
   program = image.program;
   accelerated = useShaInstructions;
   lazy = verify == LATHE_VERIFY_LAZY;
@@ -24,9 +26,12 @@ Status Weights::load(const Image &image, const uint8_t *package, lathe_verify ve
   for (uint32_t i = 0; i < places.size(); ++i) {
     const Weight &weight = *program->weights()->Get(i);
     if (weight.random()) {
-      if (Status status = expand(weight, places[i]))
-        return status;
       expanded += weight.size();
+      if (!expand)
+        continue;
+      if (!(places[i] = allocator.allocate(weight.size(), 64)))
+        return outOfMemory();
+      read(i, 0, weight.size(), static_cast<uint8_t *>(places[i]));
     } else // kernels only read weights
       places[i] = const_cast<uint8_t *>(stores[weight.segment()].bytes + weight.offset());
   }
@@ -86,25 +91,88 @@ Status Weights::verifyRange(const Store &store, uint64_t begin, uint64_t end) co
   return {};
 }
 
-Status Weights::expand(const Weight &weight, void *&place) {
-  auto *out = static_cast<float *>(place = allocator.allocate(weight.size(), 64));
-  if (!out)
-    return outOfMemory();
-  const RandomSource &source = *weight.random();
-  auto value = [&](uint64_t index) { return source.scale() * randomUnit(source.seed(), source.tensor(), index); };
-  const Layout *layout = weight.layout();
-  if (!layout || !layout->panel()) {
-    for (uint64_t i = 0; i < weight.size() / sizeof(float); ++i)
-      out[i] = value(i);
-    return {};
+namespace {
+// To 16 bits, rounded to nearest even.
+uint16_t toBf16(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return static_cast<uint16_t>(value != value ? 0x7fc0 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+uint16_t toF16(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  uint32_t sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000)
+    return static_cast<uint16_t>(sign | 0x7e00);
+  if (magnitude >= 0x477ff000) // rounds to 2^16 or more
+    return static_cast<uint16_t>(sign | 0x7c00);
+  if (magnitude < 0x38800000) { // subnormal: a multiple of 2^-24, which the sum with 0.5 rounds to
+    float shifted;
+    memcpy(&shifted, &magnitude, sizeof shifted);
+    shifted += 0.5f;
+    memcpy(&bits, &shifted, sizeof bits);
+    return static_cast<uint16_t>(sign | (bits - 0x3f000000));
   }
-  uint64_t panel = layout->panel(), rows = layout->rows(), columns = layout->columns();
-  uint64_t down = layout->transposed() ? 1 : columns, across = layout->transposed() ? rows : 1;
-  for (uint64_t first = 0; first < columns; first += panel)
-    for (uint64_t row = 0; row < rows; ++row)
-      for (uint64_t i = 0; i < panel; ++i)
-        *out++ = first + i < columns ? value(row * down + (first + i) * across) : 0;
-  return {};
+  return static_cast<uint16_t>(sign | (magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13);
+}
+
+// The elements of a random weight in the order of its layout, from any of them on.
+class RandomElements {
+public:
+  RandomElements(const Weight &weight, uint64_t first) : source(*weight.random()), at(first) {
+    const Layout *layout = weight.layout();
+    if (!layout || !layout->panel())
+      return;
+    panel = layout->panel();
+    rows = layout->rows();
+    columns = layout->columns();
+    down = layout->transposed() ? 1 : columns;
+    across = layout->transposed() ? rows : 1;
+    if (rows) {
+      inPanel = first % panel;
+      row = first / panel % rows;
+      panelBegin = first / panel / rows * panel;
+    }
+  }
+
+  float next() {
+    if (!panel)
+      return value(at++);
+    uint64_t column = panelBegin + inPanel;
+    float result = column < columns ? value(row * down + column * across) : 0;
+    if (++inPanel == panel) {
+      inPanel = 0;
+      if (++row == rows) {
+        row = 0;
+        panelBegin += panel;
+      }
+    }
+    return result;
+  }
+
+private:
+  float value(uint64_t index) const { return source.scale() * randomUnit(source.seed(), source.tensor(), index); }
+
+  const RandomSource &source;
+  uint64_t at, panel = 0, rows = 0, columns = 0, down = 0, across = 0, inPanel = 0, row = 0, panelBegin = 0;
+};
+} // namespace
+
+void Weights::read(uint32_t index, uint64_t offset, uint64_t size, uint8_t *out) const {
+  const Weight &weight = *program->weights()->Get(index);
+  if (!weight.random()) {
+    if (size)
+      memcpy(out, static_cast<const uint8_t *>(places[index]) + offset, size);
+    return;
+  }
+  uint32_t element = elementSize(static_cast<unsigned>(weight.type()));
+  RandomElements elements(weight, offset / element);
+  for (uint64_t i = 0; i < size; i += element) {
+    float value = elements.next();
+    uint16_t half = weight.type() == ElementType::bf16 ? toBf16(value) : toF16(value);
+    memcpy(out + i, element == 4 ? static_cast<const void *>(&value) : &half, element);
+  }
 }
 
 } // namespace lathe::runtime

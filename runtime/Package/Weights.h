@@ -12,12 +12,15 @@ public:
   Weights &operator=(const Weights &) = delete;
   ~Weights();
 
-  // `package` must outlive this. Expands random weights; hashes everything when `verify` is eager.
-  Status load(const Image &image, const uint8_t *package, lathe_verify verify, bool accelerated);
+  // `package` must outlive this. Hashes everything when `verify` is eager; makes random weights where `expand`.
+  Status load(const Image &image, const uint8_t *package, lathe_verify verify, bool accelerated, bool expand);
 
-  void *data(uint32_t weight) const { return places[weight]; }
+  void *data(uint32_t weight) const { return places[weight]; } // null for random weights that were not expanded
   uint64_t expandedBytes() const { return expanded; }
   uint64_t mappedBytes() const { return mapped; }
+
+  // Bytes [offset, offset + size) of a weight as laid out, both multiples of its element's size, stored or made.
+  void read(uint32_t weight, uint64_t offset, uint64_t size, uint8_t *out) const;
 
   // Hashes the chunks that the weight covers and that nobody has hashed before. Any thread, at any time.
   Status verify(uint32_t weight) const;
@@ -32,7 +35,6 @@ private:
   };
   Status loadStores(const Image &image, const uint8_t *package);
   Status verifyRange(const Store &store, uint64_t begin, uint64_t end) const;
-  Status expand(const package::Weight &weight, void *&place);
 
   Allocator allocator;
   const package::Program *program = nullptr;

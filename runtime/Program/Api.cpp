@@ -1,5 +1,6 @@
 // The C API: checks arguments, converts between the public structs and the objects, and nothing else.
 #include "runtime/Base/Types.h"
+#include "runtime/Cuda/Executor.h"
 #include "runtime/Program/Bind.h"
 #include "runtime/Program/Context.h"
 #include <algorithm>
@@ -97,6 +98,19 @@ void runtimeRelease(lathe_runtime *runtime) {
     unwrap(runtime)->release();
 }
 
+lathe_status *deviceInfo(lathe_runtime *object, const char *name, lathe_device_info *out) {
+  LATHE_CHECK(object, unwrap(object)->allocator, lathe_device_info, info);
+  Runtime &runtime = *unwrap(object);
+  if (!name)
+    return missing(runtime.allocator, "device");
+  if (!strcmp(name, "cpu")) {
+    info->processors = runtime.threads();
+    return info.done();
+  }
+  Status status = cuda::describeDevice(runtime, name, *info);
+  return status ? status.take() : info.done();
+}
+
 // ---- program
 
 lathe_status *programLoad(lathe_runtime *runtime, const lathe_load_options *options, lathe_program **out) {
@@ -132,7 +146,7 @@ lathe_status *programInfo(const lathe_program *object, lathe_program_info *out) 
   info->format_minor = program.image.header.minor;
   memcpy(info->digest, program.image.digest, sizeof info->digest);
   info->file_size = program.image.header.file_size;
-  info->target = table.targets()->Get(program.target)->name()->c_str();
+  info->target = program.hasTarget ? table.targets()->Get(program.target)->name()->c_str() : "";
   info->target_count = table.targets()->size();
   info->symbol_count = table.symbols()->size();
   info->weight_count = table.weights()->size();
@@ -142,6 +156,8 @@ lathe_status *programInfo(const lathe_program *object, lathe_program_info *out) 
   info->expanded_weight_bytes = program.weights.expandedBytes();
   info->metadata = program.metadata;
   info->metadata_size = program.metadataSize;
+  info->device = program.deviceName;
+  info->device_weight_bytes = program.deviceWeightBytes;
   return info.done();
 }
 
@@ -149,6 +165,19 @@ const char *targetName(const lathe_program *object, uint32_t target) {
   if (!object || target >= unwrap(object)->table().targets()->size())
     return nullptr;
   return unwrap(object)->table().targets()->Get(target)->name()->c_str();
+}
+
+lathe_status *targetInfo(const lathe_program *object, uint32_t index, lathe_target_info *out) {
+  LATHE_CHECK(object, unwrap(object)->allocator, lathe_target_info, info);
+  const Program &program = *unwrap(object);
+  const auto &targets = *program.table().targets();
+  if (index >= targets.size())
+    return outOfRange(program, "target", index, targets.size());
+  const package::Target &target = *targets.Get(index);
+  info->name = target.name()->c_str();
+  info->bytes = program.image.segments[target.segment()].size;
+  info->oldest_driver = target.driver();
+  return info.done();
 }
 
 lathe_status *symbolInfo(const lathe_program *object, uint32_t index, lathe_symbol_info *out) {
@@ -377,6 +406,16 @@ lathe_status *setOutput(lathe_context *context, uint32_t output, void *data, uin
   return context ? unwrap(context)->setOutput(output, data, size).take() : missing(Allocator(), "context");
 }
 
+lathe_status *setInputDevice(lathe_context *context, uint32_t input, const lathe_tensor *tensor) {
+  if (!context || !tensor)
+    return missing(context ? unwrap(context)->program.allocator : Allocator(), "context or tensor");
+  return unwrap(context)->setInputDevice(input, *tensor).take();
+}
+
+lathe_status *setOutputDevice(lathe_context *context, uint32_t output, void *data, uint64_t size) {
+  return context ? unwrap(context)->setOutputDevice(output, data, size).take() : missing(Allocator(), "context");
+}
+
 lathe_status *bind(lathe_context *context) {
   return context ? unwrap(context)->bind().take() : missing(Allocator(), "context");
 }
@@ -391,6 +430,14 @@ lathe_status *symbolValue(const lathe_context *context, uint32_t symbol, int64_t
 
 lathe_status *run(lathe_context *context) {
   return context ? unwrap(context)->run().take() : missing(Allocator(), "context");
+}
+
+lathe_status *runAsync(lathe_context *context) {
+  return context ? unwrap(context)->runAsync().take() : missing(Allocator(), "context");
+}
+
+lathe_status *wait(lathe_context *context) {
+  return context ? unwrap(context)->wait().take() : missing(Allocator(), "context");
 }
 
 lathe_status *output(const lathe_context *context, uint32_t index, lathe_tensor *out) {
@@ -444,10 +491,25 @@ lathe_status *launchLatency(const lathe_context *object, uint32_t launch, lathe_
   return latency.done();
 }
 
+lathe_status *phaseLatency(const lathe_context *object, lathe_phase phase, lathe_latency *out) {
+  LATHE_CHECK(object, unwrap(object)->program.allocator, lathe_latency, latency);
+  const Context &context = *unwrap(object);
+  if (!context.executor || phase < LATHE_PHASE_HOST_TO_DEVICE || phase > LATHE_PHASE_DEVICE_TO_HOST)
+    return fail(context.program.allocator, LATHE_INVALID_ARGUMENT,
+                context.executor ? "an unknown phase" : "a run on the CPU has no phases")
+        .take();
+  if (!context.executor->hasPhases())
+    return notMonitored(context);
+  context.executor->phase(phase).summarize(*latency);
+  return latency.done();
+}
+
 lathe_status *monitorReset(lathe_context *context) {
   if (!context)
     return missing(Allocator(), "context");
   unwrap(context)->monitor.reset();
+  if (unwrap(context)->executor)
+    unwrap(context)->executor->resetPhases();
   return nullptr;
 }
 
@@ -499,7 +561,14 @@ constexpr lathe_api api = {LATHE_API_VERSION,
                            runLatency,
                            launchLatency,
                            monitorReset,
-                           trace};
+                           trace,
+                           deviceInfo,
+                           targetInfo,
+                           setInputDevice,
+                           setOutputDevice,
+                           runAsync,
+                           wait,
+                           phaseLatency};
 
 } // namespace
 } // namespace lathe::runtime

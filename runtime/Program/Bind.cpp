@@ -1,6 +1,7 @@
 // Binding symbols and evaluating sizes, with messages that name inputs, dimensions and limits.
 #include "runtime/Program/Bind.h"
 #include "runtime/Base/Types.h"
+#include "runtime/Cuda/Bucket.h"
 
 namespace lathe::runtime {
 using namespace package;
@@ -126,8 +127,25 @@ Status scratchFor(const Program &program, const Entry &entry, const int64_t *sym
   return {};
 }
 
+static Status deviceMemoryFor(const Program &program, const Entry &entry, const int64_t *symbols,
+                              lathe_memory &memory) {
+  cuda::Extent extent;
+  if (Status status = cuda::measure(program, entry, symbols, true, extent))
+    return status;
+  memory.arena = static_cast<uint64_t>(extent.arena);
+  memory.scratch = static_cast<uint64_t>(extent.scratch);
+  memory.staging = extent.upload + extent.download;
+  memory.weights = program.weights.mappedBytes();
+  memory.expanded_weights = program.weights.expandedBytes();
+  memory.device_weights = program.deviceWeightBytes;
+  memory.peak = memory.arena + memory.scratch + memory.staging + memory.device_weights;
+  return {};
+}
+
 Status memoryFor(const Program &program, const Entry &entry, const int64_t *symbols, uint32_t threads,
                  lathe_memory &memory) {
+  if (program.isForDevice())
+    return deviceMemoryFor(program, entry, symbols, memory);
   int64_t arena, scratch;
   if (Status status = evaluateFor(program, *entry.arena_size(), symbols, "the arena", arena))
     return status;

@@ -18,7 +18,7 @@ Status evaluateFor(const Program &program, const package::Formula &formula, cons
 Status shapeOf(const Program &program, const package::Value &value, const int64_t *symbols, lathe_tensor &tensor,
                int64_t &bytes);
 
-// Arena, scratch for `threads` workers, and outputs.
+// Arena, scratch for `threads` workers, and outputs; on a device, what the default bucket of these shapes takes.
 Status memoryFor(const Program &program, const package::Entry &entry, const int64_t *symbols, uint32_t threads,
                  lathe_memory &memory);
 

@@ -1,6 +1,7 @@
 // Creating contexts, binding shapes, planning memory for them.
 #include "runtime/Program/Context.h"
 #include "runtime/Base/Types.h"
+#include "runtime/Cuda/Executor.h"
 #include "runtime/Program/Bind.h"
 
 namespace lathe::runtime {
@@ -16,6 +17,7 @@ Context::Context(Program &program, const Entry &entry, uint32_t entryIndex)
 }
 
 Context::~Context() {
+  allocator.destroy(executor);
   for (Output &output : outputs)
     allocator.release(output.own, output.ownSize);
 }
@@ -34,6 +36,8 @@ Status Context::create(Program &program, const lathe_context_options &options, C
     if (index == program.table().entries()->size())
       return fail(program.allocator, LATHE_INVALID_ARGUMENT, "the program has no entry '%s'", options.entry);
   }
+  if (!program.loaded)
+    return fail(program.allocator, LATHE_INVALID_ARGUMENT, "the program was loaded to be inspected, without its code");
   auto *context = program.allocator.create<Context>(program, program.entry(index), index);
   if (!context)
     return outOfMemory();
@@ -51,6 +55,24 @@ Status Context::prepare(const lathe_context_options &options) {
   if (options.profiler)
     profiler = *options.profiler;
 
+  uint32_t symbolCount = program.table().symbols()->size();
+  if (!inputs.allocate(allocator, entry.inputs()->size()) || !outputs.allocate(allocator, entry.outputs()->size()) ||
+      !inputTensors.allocate(allocator, entry.inputs()->size()) || !symbols.allocate(allocator, symbolCount) ||
+      !capacity.allocate(allocator, symbolCount) ||
+      !monitor.create(allocator, options.monitor != 0, entry.launches()->size(), options.trace_capacity))
+    return outOfMemory();
+  if (Status status = setCapacity(options))
+    return status;
+  if (program.device)
+    return createExecutor(options);
+  if (options.stream || options.bucket_count)
+    return fail(allocator, LATHE_INVALID_ARGUMENT, "a stream or buckets are given, but the program runs on the CPU");
+  if (Status status = prepareLaunches())
+    return status;
+  return fixed ? reserveAll() : Status();
+}
+
+Status Context::prepareLaunches() {
   uint32_t symbolCount = program.table().symbols()->size(), operandCount = 0, paramCount = 0;
   if (!launches.allocate(allocator, entry.launches()->size()))
     return outOfMemory();
@@ -59,17 +81,11 @@ Status Context::prepare(const lathe_context_options &options) {
     operandCount += entry.launches()->Get(i)->operands()->size();
     paramCount += entry.launches()->Get(i)->params()->size();
   }
-  if (!inputs.allocate(allocator, entry.inputs()->size()) || !outputs.allocate(allocator, entry.outputs()->size()) ||
-      !inputTensors.allocate(allocator, entry.inputs()->size()) || !symbols.allocate(allocator, symbolCount) ||
-      !sliceSymbols.allocate(allocator, symbolCount) || !planned.allocate(allocator, symbolCount) ||
-      !capacity.allocate(allocator, symbolCount) || !bufferOffsets.allocate(allocator, entry.buffers()->size()) ||
-      !operands.allocate(allocator, operandCount) || !params.allocate(allocator, paramCount) ||
-      !launcher.create(allocator, threads) ||
-      !monitor.create(allocator, options.monitor != 0, static_cast<uint32_t>(launches.size()), options.trace_capacity))
+  if (!sliceSymbols.allocate(allocator, symbolCount) || !planned.allocate(allocator, symbolCount) ||
+      !bufferOffsets.allocate(allocator, entry.buffers()->size()) || !operands.allocate(allocator, operandCount) ||
+      !params.allocate(allocator, paramCount) || !launcher.create(allocator, threads))
     return outOfMemory();
-  if (Status status = setCapacity(options))
-    return status;
-  return fixed ? reserveAll() : Status();
+  return {};
 }
 
 // The largest value of each symbol in one slice, and how large a batch is cut into slices.
@@ -102,6 +118,11 @@ Status Context::setCapacity(const lathe_context_options &options) {
                                     entry.name()->c_str())
                              : Status();
   sliceLimit = capacity[static_cast<uint32_t>(entry.batch_symbol())];
+  if (program.device && options.max_batch > sliceLimit)
+    return fail(allocator, LATHE_UNSUPPORTED,
+                "micro-batches are only for the CPU: max_batch is %lld, the model was compiled for at most %lld; hint: "
+                "compile with a larger range",
+                static_cast<ll>(options.max_batch), static_cast<ll>(sliceLimit));
   batchLimit = options.max_batch > sliceLimit && sliceLimit ? options.max_batch : sliceLimit;
   return {};
 }
@@ -141,7 +162,7 @@ Status Context::setInput(uint32_t index, const lathe_tensor &tensor) {
     return fail(allocator, LATHE_SHAPE, "input '%s': its dimensions are negative or too large", name);
   Input &input = inputs[index];
   bool same = input.given && !memcmp(inputTensors[index].dims, tensor.dims, tensor.rank * sizeof(int64_t));
-  input = {bytes, true};
+  input = {bytes, true, false};
   inputTensors[index] = tensor;
   bound &= same;
   return {};
@@ -157,6 +178,7 @@ Status Context::setOutput(uint32_t index, void *data, uint64_t size) {
                 value.name()->c_str(), element);
   outputs[index].bound = outputs[index].tensor.data = data;
   outputs[index].boundSize = data ? size : 0;
+  outputs[index].onDevice = false;
   return {};
 }
 
@@ -269,6 +291,8 @@ Status Context::symbolValue(uint32_t symbol, int64_t &out) const {
 }
 
 void Context::memory(lathe_monitor &out) const {
+  if (executor)
+    return executor->memory(out);
   out.arena = arena.size();
   out.scratch = scratch.size();
   for (const Output &output : outputs)

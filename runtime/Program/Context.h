@@ -1,10 +1,16 @@
 // One thread's state for running an entry: bound tensors, memory, the plan for the current shapes.
 #pragma once
+#include "runtime/Cuda/Port.h"
 #include "runtime/Program/Launcher.h"
 #include "runtime/Program/Monitor.h"
 
+namespace lathe::cuda {
+class Executor;
+} // namespace lathe::cuda
+
 namespace lathe::runtime {
 
+// On the CPU a context runs its launches itself (Run.cpp); on a device its executor does (DeviceRun.cpp).
 class Context {
 public:
   static Status create(Program &program, const lathe_context_options &options, Context **out);
@@ -16,6 +22,10 @@ public:
   Status setInput(uint32_t index, const lathe_tensor &tensor);
   Status setOutput(uint32_t index, void *data, uint64_t size);
   Status bind();
+  Status setInputDevice(uint32_t index, const lathe_tensor &tensor);
+  Status setOutputDevice(uint32_t index, void *data, uint64_t size);
+  Status runAsync();
+  Status wait();
   Status run();
   Status output(uint32_t index, lathe_tensor &out) const;
   Status symbolValue(uint32_t symbol, int64_t &out) const;
@@ -27,17 +37,19 @@ public:
   const package::Entry &entry;
   const uint32_t entryIndex;
   Monitor monitor;
+  cuda::Executor *executor = nullptr; // where the program is on a device
 
 private:
   struct Input {
     int64_t bytes; // of the tensor
-    bool given;
+    bool given, onDevice;
   };
   struct Output {
     lathe_tensor tensor; // data: valid after a run
     int64_t bytes;       // of the tensor
     void *bound;         // the caller's
     uint64_t boundSize;
+    bool onDevice;
     void *own;
     uint64_t ownSize;
   };
@@ -47,6 +59,8 @@ private:
   };
 
   Status prepare(const lathe_context_options &options);
+  Status prepareLaunches();
+  Status createExecutor(const lathe_context_options &options);
   Status setCapacity(const lathe_context_options &options);
   Status reserveAll();
   Status plan(const int64_t *symbols);
@@ -54,6 +68,8 @@ private:
   Status growOutput(Output &output, uint32_t index);
   Status placeOutputs();
   Status checkInputs() const;
+  Status checkRoom(uint32_t output) const;
+  Status startOnDevice();
   Status runBound();
   Status runSlice(int64_t first, bool sliced);
   Status runLaunch(uint32_t index, int64_t firstRow);
@@ -80,6 +96,8 @@ private:
   Array<int64_t> params;
   Array<uint8_t> arena, scratch;
   Launcher launcher;
+  Array<cuda::Port> inputPorts, outputPorts; // for the executor
+  bool started = false;                      // a run on the device that wait has not seen
   bool bound = false, havePlan = false, sharesThreads = false;
   bool weightsVerified = false; // all that this entry reads
   std::atomic<bool> cancelled{false};

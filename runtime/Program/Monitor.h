@@ -12,6 +12,7 @@ class Histogram {
 public:
   void add(uint64_t nanoseconds);
   void summarize(lathe_latency &out) const;
+  uint64_t sum() const { return total; }
 
 private:
   static constexpr uint32_t kSub = 32, kPowers = 40;
@@ -38,6 +39,7 @@ public:
   const Histogram &run() const { return histograms[histograms.size() - 1]; }
   const Histogram &launch(uint32_t i) const { return histograms[i]; }
   double cpuPercent() const;
+  uint64_t runNanoseconds() const { return wallTotal; }
 
   // Chrome's trace event format, with launches named by their kernels and nodes.
   void write(const Program &program, const package::Entry &entry, void (*sink)(void *, const char *, size_t),

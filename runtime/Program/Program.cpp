@@ -2,7 +2,9 @@
 #include "runtime/Program/Program.h"
 #include "runtime/Cpu/PerfMap.h"
 #include "runtime/Package/Ed25519.h"
+#include "runtime/Package/Targets.h"
 #include "runtime/Package/Verify.h"
+#include <cstdio>
 
 namespace lathe::runtime {
 using namespace package;
@@ -11,7 +13,7 @@ Program::Program(Runtime &runtime)
     : runtime(runtime), allocator(runtime.allocator), weights(runtime.allocator), slab(runtime.allocator) {
   runtime.retain();
 }
-Program::~Program() = default;
+Program::~Program() { allocator.destroy(device); }
 
 void Program::release() {
   if (references.fetch_sub(1, std::memory_order_acq_rel) != 1)
@@ -36,7 +38,7 @@ Status Program::load(Runtime &runtime, const lathe_load_options &options, Progra
 Status Program::open(const lathe_load_options &options) {
   if (options.verify < LATHE_VERIFY_LAZY || options.verify > LATHE_VERIFY_OFF)
     return fail(allocator, LATHE_INVALID_ARGUMENT, "an unknown kind of verification");
-  if (options.flags & ~uint32_t(LATHE_LOAD_PERF_MAP))
+  if (options.flags & ~uint32_t(LATHE_LOAD_PERF_MAP | LATHE_LOAD_INSPECT))
     return fail(allocator, LATHE_UNSUPPORTED, "load flags 0x%x are not supported by this runtime", options.flags);
   if (Status status = mapping.open(allocator, options))
     return status;
@@ -46,21 +48,32 @@ Status Program::open(const lathe_load_options &options) {
     return status;
   if (Status status = verifyProgram(allocator, image))
     return status;
-  if (Status status = chooseTarget(options.target))
+  bool inspect = options.flags & LATHE_LOAD_INSPECT;
+  if (Status status = choose(options))
     return status;
-  if (Status status = loadCode(options.flags & LATHE_LOAD_PERF_MAP))
-    return status;
+  if (!inspect && !device)
+    if (Status status = loadCode(options))
+      return status;
   if (Status status = loadMetadata())
     return status;
-  if (Status status = weights.load(image, mapping.data(), options.verify, runtime.features.sha))
+  if (Status status =
+          weights.load(image, mapping.data(), options.verify, runtime.features.sha, /*expand=*/!inspect && !device))
     return status;
+  if (device && !inspect)
+    if (Status status = device->load(image, mapping.data(), target, weights, options.verify))
+      return status;
+  if (isForDevice())
+    if (Status status = cuda::weightBytes(allocator, table(), deviceWeightBytes))
+      return status;
+  loaded = !inspect;
   if (options.verify == LATHE_VERIFY_EAGER)
     if (Status status = verifyRest())
       return status;
   if (Status status = describe())
     return status;
-  runtime.log(LATHE_LOG_INFO, "loaded '%s' for %s: %llu bytes of weights", table().name()->c_str(),
-              table().targets()->Get(target)->name()->c_str(), static_cast<unsigned long long>(weights.mappedBytes()));
+  runtime.log(LATHE_LOG_INFO, "loaded '%s' for %s on %s: %llu bytes of weights", table().name()->c_str(),
+              table().targets()->Get(target)->name()->c_str(), device ? device->device.name : deviceName,
+              static_cast<unsigned long long>(weights.mappedBytes()));
   return {};
 }
 
@@ -77,6 +90,56 @@ Status Program::checkTrust(const lathe_load_options &options) {
   if (options.signature && !verifyEd25519(options.signature, options.public_key, &image.header, sizeof(Header)))
     return fail(allocator, LATHE_UNTRUSTED, "the package's signature does not match the public key");
   return {};
+}
+
+bool Program::isForDevice() const { return isCuda(targetKind(table().targets()->Get(target)->name()->c_str())); }
+
+// The CPU if it runs some of the code, else a CUDA device if some is for one.
+const char *Program::defaultDevice(const char *forced) const {
+  bool hasCuda = false;
+  for (const Target *each : *table().targets()) {
+    const char *name = each->name()->c_str();
+    if (forced && strcmp(name, forced))
+      continue;
+    if (runtime.features.canRun(name))
+      return "cpu";
+    hasCuda |= isCuda(targetKind(name));
+  }
+  return hasCuda ? "cuda:0" : "cpu";
+}
+
+Status Program::choose(const lathe_load_options &options) {
+  const char *name = options.device;
+  if (options.flags & LATHE_LOAD_INSPECT && !name) {
+    // The target that this processor takes, or else any; no device is touched.
+    Status status = chooseTarget(options.target);
+    hasTarget = !status;
+    for (uint32_t i = 0; options.target && !hasTarget && i < table().targets()->size(); ++i)
+      if (!strcmp(table().targets()->Get(i)->name()->c_str(), options.target)) {
+        target = i;
+        return {};
+      }
+    return options.target ? std::move(status) : Status();
+  }
+  hasTarget = true;
+  if (!name)
+    name = defaultDevice(options.target);
+  if (!strcmp(name, "cpu"))
+    return chooseTarget(options.target);
+  if (Status status = openDevice(name))
+    return status;
+  return device->chooseTarget(table(), options.target, target);
+}
+
+Status Program::openDevice(const char *name) {
+  uint32_t ordinal;
+  if (!cuda::parseDevice(name, ordinal))
+    return fail(allocator, LATHE_INVALID_ARGUMENT, "expected a device 'cpu' or 'cuda:0', got '%.64s'", name);
+  device = allocator.create<cuda::DeviceProgram>(runtime);
+  if (!device)
+    return outOfMemory();
+  snprintf(deviceName, sizeof deviceName, "cuda:%u", ordinal);
+  return device->open(ordinal);
 }
 
 Status Program::chooseTarget(const char *forced) {
@@ -100,7 +163,7 @@ Status Program::chooseTarget(const char *forced) {
               names);
 }
 
-Status Program::loadCode(bool perfMap) {
+Status Program::loadCode(const lathe_load_options &options) {
   const Segment &segment = image.segments[table().targets()->Get(target)->segment()];
   Array<uint8_t> copy;
   if (!copy.allocateRaw(allocator, segment.size, 16))
@@ -123,7 +186,7 @@ Status Program::loadCode(bool perfMap) {
           .at(segment.offset);
     functions[i] = reinterpret_cast<lathe_kernel_fn>(code.address(*function));
   }
-  return perfMap ? appendPerfMap(allocator, object, code) : Status();
+  return options.flags & LATHE_LOAD_PERF_MAP ? appendPerfMap(allocator, object, code) : Status();
 }
 
 Status Program::loadMetadata() {

@@ -2,6 +2,7 @@
 #pragma once
 #include "lathe/kernel_abi.h"
 #include "runtime/Cpu/Elf.h"
+#include "runtime/Cuda/DeviceProgram.h"
 #include "runtime/Package/Formula.h"
 #include "runtime/Package/Mapping.h"
 #include "runtime/Package/Weights.h"
@@ -34,8 +35,14 @@ public:
   Runtime &runtime;
   const Allocator allocator;
   Image image;
+  bool loaded = false; // its code is: contexts can be created
   uint32_t target = 0;
-  Array<lathe_kernel_fn> functions; // by kernel
+  bool hasTarget = false;           // else, when it is only to be inspected, `target` stands for the formulas it has
+  Array<lathe_kernel_fn> functions; // by kernel; on the CPU
+  cuda::DeviceProgram *device = nullptr;
+  char deviceName[16] = "cpu";
+  uint64_t deviceWeightBytes = 0; // what the weights take there
+  bool isForDevice() const;       // so is its target, whether it is loaded or not
   Weights weights;
   const char *metadata = "";
   size_t metadataSize = 0;
@@ -58,8 +65,11 @@ public:
 private:
   Status open(const lathe_load_options &options);
   Status checkTrust(const lathe_load_options &options);
+  Status choose(const lathe_load_options &options);
+  Status openDevice(const char *name);
   Status chooseTarget(const char *forced);
-  Status loadCode(bool perfMap);
+  const char *defaultDevice(const char *forced) const;
+  Status loadCode(const lathe_load_options &options);
   Status loadMetadata();
   Status verifyRest();
   Status describe();

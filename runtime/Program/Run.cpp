@@ -18,14 +18,21 @@ Status Context::checkInputs() const {
   return {};
 }
 
+Status Context::checkRoom(uint32_t index) const {
+  const Output &output = outputs[index];
+  if (static_cast<uint64_t>(output.bytes) <= output.boundSize)
+    return {};
+  return fail(allocator, LATHE_CAPACITY, "output '%s' needs %lld bytes, its buffer has %llu",
+              entry.outputs()->Get(index)->name()->c_str(), static_cast<ll>(output.bytes),
+              static_cast<unsigned long long>(output.boundSize));
+}
+
 Status Context::placeOutputs() {
   for (uint32_t i = 0; i < outputs.size(); ++i) {
     Output &output = outputs[i];
     if (output.bound) {
-      if (static_cast<uint64_t>(output.bytes) > output.boundSize)
-        return fail(allocator, LATHE_CAPACITY, "output '%s' needs %lld bytes, its buffer has %llu",
-                    entry.outputs()->Get(i)->name()->c_str(), static_cast<ll>(output.bytes),
-                    static_cast<unsigned long long>(output.boundSize));
+      if (Status status = checkRoom(i))
+        return status;
       output.tensor.data = output.bound;
       continue;
     }
@@ -38,10 +45,18 @@ Status Context::placeOutputs() {
 }
 
 Status Context::run() {
+  if (Status status = runAsync())
+    return status;
+  return wait();
+}
+
+Status Context::runAsync() {
   if (Status status = bind())
     return status;
   if (Status status = checkInputs())
     return status;
+  if (executor)
+    return startOnDevice();
   if (Status status = placeOutputs())
     return status;
   sharesThreads = threads > 1 && program.runtime.acquireThreads();

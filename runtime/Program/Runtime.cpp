@@ -14,6 +14,18 @@ Runtime::Runtime(const Allocator &allocator, const lathe_runtime_options &option
     executor = *options.executor;
 }
 
+Runtime::~Runtime() { pthread_mutex_destroy(&cudaLock); }
+
+static bool copyText(const Allocator &allocator, const char *text, Array<char> &copy) {
+  if (!text)
+    return true;
+  size_t size = strlen(text) + 1;
+  if (!copy.allocate(allocator, size))
+    return false;
+  memcpy(copy.data(), text, size);
+  return true;
+}
+
 static uint32_t usableProcessors() {
   cpu_set_t set;
   return sched_getaffinity(0, sizeof set, &set) ? 1 : static_cast<uint32_t>(CPU_COUNT(&set));
@@ -28,6 +40,11 @@ Status Runtime::create(const lathe_runtime_options &options, Runtime **out) {
   auto *runtime = allocator.create<Runtime>(allocator, options);
   if (!runtime)
     return outOfMemory();
+  if (!copyText(allocator, options.cuda_driver, runtime->cudaDriverPath) ||
+      !copyText(allocator, options.nvrtc, runtime->nvrtc)) {
+    runtime->release();
+    return outOfMemory();
+  }
   if (!options.executor && !runtime->pool.start(options.threads ? options.threads : usableProcessors())) {
     runtime->release();
     return outOfMemory();
@@ -39,6 +56,15 @@ Status Runtime::create(const lathe_runtime_options &options, Runtime **out) {
 void Runtime::release() {
   if (references.fetch_sub(1, std::memory_order_acq_rel) == 1)
     Allocator(allocator).destroy(this);
+}
+
+Status Runtime::cudaDriver(const cuda::Driver *&driver) {
+  pthread_mutex_lock(&cudaLock);
+  Status status = cudaOpen ? Status() : cudaFunctions.open(allocator, cudaDriverPath.data());
+  cudaOpen |= !status;
+  pthread_mutex_unlock(&cudaLock);
+  driver = &cudaFunctions;
+  return status;
 }
 
 void Runtime::log(lathe_log_level level, const char *format, ...) const {

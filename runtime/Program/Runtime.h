@@ -3,6 +3,7 @@
 #include "runtime/Base/Status.h"
 #include "runtime/Cpu/Features.h"
 #include "runtime/Cpu/ThreadPool.h"
+#include "runtime/Cuda/Driver.h"
 #include <atomic>
 
 namespace lathe::runtime {
@@ -24,15 +25,24 @@ public:
   }
   uint32_t threads() const { return executor.parallel_for ? executor.concurrency : pool.threads(); }
 
+  // The CUDA driver, opened and started by the first call. Any thread.
+  Status cudaDriver(const cuda::Driver *&driver);
+  const char *nvrtcPath() const { return nvrtc.data(); } // null: the usual names
+
   const Allocator allocator;
   const CpuFeatures features = CpuFeatures::detect();
 
   Runtime(const Allocator &allocator, const lathe_runtime_options &options);
+  ~Runtime();
 
 private:
   lathe_logger logger = {};
   lathe_executor executor = {};
   ThreadPool pool;
+  Array<char> cudaDriverPath, nvrtc; // as given; null where not
+  pthread_mutex_t cudaLock = PTHREAD_MUTEX_INITIALIZER;
+  bool cudaOpen = false;
+  cuda::Driver cudaFunctions;
   std::atomic<uint32_t> references{1};
 };
 

@@ -33,7 +33,12 @@ struct BenchResult {
   lathe_monitor monitor = {};
   uint64_t peakResident = 0; // bytes; 0 when unknown
   std::vector<LaunchFigures> launches;
+  lathe_device_info device = {}; // no name: the CPU
+  lathe_latency phases[3] = {};  // of a device: by lathe_phase
 };
+
+constexpr const char *kPhases[] = {"host to device", "compute", "device to host"};
+constexpr const char *kPhaseKeys[] = {"host_to_device_ms", "compute_ms", "device_to_host_ms"};
 
 // The most that this process has had in memory, from the kernel's own account.
 uint64_t peakResidentBytes() {
@@ -91,6 +96,17 @@ bool collect(const Model &model, BenchResult &result, std::string &error) {
       !succeeded(api().entry_info(model.program(), model.entry(), &entry), error))
     return false;
   result.peakResident = peakResidentBytes();
+  if (model.onDevice()) {
+    if (!model.deviceInfo(result.device, error))
+      return false;
+    for (lathe_phase phase : {LATHE_PHASE_HOST_TO_DEVICE, LATHE_PHASE_COMPUTE, LATHE_PHASE_DEVICE_TO_HOST}) {
+      result.phases[phase].struct_size = sizeof result.phases[phase];
+      if (!succeeded(api().phase_latency(model.context(), phase, &result.phases[phase]), error))
+        return false;
+    }
+    if (!succeeded(api().memory(model.program(), model.entry(), symbols.data(), 1, &result.memory), error))
+      return false;
+  }
   for (uint32_t i = 0; i < entry.launch_count; ++i) {
     lathe_launch_info info = {};
     info.struct_size = sizeof info;
@@ -105,6 +121,34 @@ bool collect(const Model &model, BenchResult &result, std::string &error) {
     result.launches.push_back({info.kernel, {info.origins, info.origins + info.origin_count}, cost.flops, latency});
   }
   return true;
+}
+
+// What the context and its program hold of the device's memory.
+uint64_t deviceBytes(const BenchResult &result) {
+  return result.memory.device_weights + result.monitor.arena + result.monitor.scratch + result.monitor.staging;
+}
+
+// Nanoseconds as milliseconds.
+void writeLatency(JsonWriter &json, const lathe_latency &latency) {
+  json.beginObject();
+  json.field("min", double(latency.min) / 1e6).field("mean", latency.average / 1e6);
+  json.field("median", double(latency.p50) / 1e6).field("p90", double(latency.p90) / 1e6);
+  json.field("p95", double(latency.p95) / 1e6).field("p99", double(latency.p99) / 1e6);
+  json.field("max", double(latency.max) / 1e6).endObject();
+}
+
+void writeDevice(JsonWriter &json, const BenchResult &result) {
+  json.key("device").beginObject();
+  json.field("name", result.device.name).field("sm", uint64_t(result.device.sm));
+  json.field("processors", uint64_t(result.device.processors)).field("memory_bytes", uint64_t(result.device.memory));
+  json.field("driver", uint64_t(result.device.driver));
+  for (int phase = 0; phase < 3; ++phase)
+    writeLatency(json.key(kPhaseKeys[phase]), result.phases[phase]);
+  json.field("busy_percent", result.monitor.device_percent);
+  json.key("used_bytes").beginObject();
+  json.field("weights", uint64_t(result.memory.device_weights)).field("arena", uint64_t(result.monitor.arena));
+  json.field("workspaces", uint64_t(result.monitor.scratch)).field("staging", uint64_t(result.monitor.staging));
+  json.field("total", deviceBytes(result)).endObject().endObject();
 }
 
 void writeStatistics(JsonWriter &json, const Statistics &s) {
@@ -133,6 +177,8 @@ std::string toJson(const ModelSource &source, const ModelOptions &options, const
   json.field("peak_resident", result.peakResident).field("arena", result.monitor.arena);
   json.field("scratch", result.monitor.scratch).field("outputs", result.monitor.outputs);
   json.endObject();
+  if (*result.device.name)
+    writeDevice(json, result);
   json.key("launches").beginArray();
   for (const LaunchFigures &launch : result.launches) {
     json.beginObject();
@@ -142,15 +188,29 @@ std::string toJson(const ModelSource &source, const ModelOptions &options, const
       json.value(origin);
     json.endArray();
     json.field("count", uint64_t(launch.latency.count)).field("flops", launch.flops);
-    json.key("latency_ms").beginObject();
-    json.field("min", double(launch.latency.min) / 1e6).field("mean", launch.latency.average / 1e6);
-    json.field("median", double(launch.latency.p50) / 1e6).field("p90", double(launch.latency.p90) / 1e6);
-    json.field("p95", double(launch.latency.p95) / 1e6).field("p99", double(launch.latency.p99) / 1e6);
-    json.field("max", double(launch.latency.max) / 1e6);
-    json.endObject().endObject();
+    writeLatency(json.key("latency_ms"), launch.latency);
+    json.endObject();
   }
   json.endArray().endObject();
   return json.take();
+}
+
+void printDevice(const BenchResult &result) {
+  std::vector<std::vector<std::string>> rows = {{"device", ">min ms", ">median ms", ">p99 ms"}};
+  auto ms = [](uint64_t nanoseconds) { return millisecondsText(double(nanoseconds) / 1e6); };
+  for (int phase = 0; phase < 3; ++phase) {
+    const lathe_latency &latency = result.phases[phase];
+    rows.push_back({kPhases[phase], ms(latency.min), ms(latency.p50), ms(latency.p99)});
+  }
+  std::printf("\n");
+  printTable(rows);
+  std::printf("\nutilisation  %s %% of the time of the runs\n", numberText(result.monitor.device_percent, 3).c_str());
+  std::printf("on device    %s (weights %s, arena %s, workspaces %s, staging %s) of %s\n",
+              bytesText(deviceBytes(result)).c_str(), bytesText(result.memory.device_weights).c_str(),
+              bytesText(result.monitor.arena).c_str(), bytesText(result.monitor.scratch).c_str(),
+              bytesText(result.monitor.staging).c_str(), bytesText(result.device.memory).c_str());
+  std::printf("device       %s, sm_%u, %u processors, driver %u.%u\n", result.device.name, result.device.sm,
+              result.device.processors, result.device.driver / 1000, result.device.driver % 1000 / 10);
 }
 
 void print(const BenchResult &result, const ModelOptions &options, bool perLaunch) {
@@ -164,13 +224,18 @@ void print(const BenchResult &result, const ModelOptions &options, bool perLaunc
   for (auto [name, value] : figures)
     rows.push_back({name, millisecondsText(value)});
   printTable(rows);
+  if (*result.device.name)
+    printDevice(result);
   std::printf("\nruns         %zu in %s s\n", result.milliseconds.size(), numberText(result.seconds, 3).c_str());
   std::printf("throughput   %s runs/s\n", numberText(double(result.milliseconds.size()) / result.seconds, 5).c_str());
   std::printf("load         %s ms, first run %s ms\n", millisecondsText(result.loadMs).c_str(),
               millisecondsText(result.firstRunMs).c_str());
-  std::printf("peak memory  %s resident (arena %s, scratch %s, outputs %s)\n", bytesText(result.peakResident).c_str(),
-              bytesText(result.monitor.arena).c_str(), bytesText(result.monitor.scratch).c_str(),
-              bytesText(result.monitor.outputs).c_str());
+  if (*result.device.name)
+    std::printf("peak memory  %s resident\n", bytesText(result.peakResident).c_str());
+  else
+    std::printf("peak memory  %s resident (arena %s, scratch %s, outputs %s)\n", bytesText(result.peakResident).c_str(),
+                bytesText(result.monitor.arena).c_str(), bytesText(result.monitor.scratch).c_str(),
+                bytesText(result.monitor.outputs).c_str());
   std::printf("shapes       %s\n", shapes.c_str());
   std::printf("target       %s, %s\n", result.target.c_str(),
               options.threads
@@ -215,6 +280,7 @@ int runBench(const ModelSource &source, const Arguments &arguments) {
       !arguments.number("--duration", counted ? 0 : 3, 0, 86400, duration, error))
     return fail(error, kUsage);
   options.monitor = true;
+  options.timeLaunches = arguments.has("--launches") || arguments.has("--trace");
   std::optional<std::string> trace = arguments.value("--trace");
   options.traceCapacity = trace ? 1 << 16 : 0;
 
@@ -264,7 +330,9 @@ const Command benchCommand = {
                {"--iterations", "N", "at least N measured runs (default 10); alone: just N"},
                {"--duration", "S", "at least S seconds of measured runs (default 3)"},
                {"--warmup", "N", "N runs before, at least 1 (default 3)"},
-               {"--launches", nullptr, "show each launch's median, share and speed too"},
+               {"--launches", nullptr,
+                "show each launch's median, share and speed too; a device then runs them one by one,\n"
+                "which takes longer, and so with --trace"},
                {"--json", "FILE", "write all figures there; '-': on stdout instead of the table"},
                {"--trace", "FILE", "write a trace of the latest launches, for Perfetto or chrome://tracing"}})
         flags.push_back(flag);

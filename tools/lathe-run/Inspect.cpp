@@ -29,7 +29,7 @@ struct Inspection {
   lathe_program_info info = {};
   lathe_entry_info entry = {};
   std::string digest;
-  std::vector<std::string> targets;
+  std::vector<lathe_target_info> targets;
   std::vector<SegmentInfo> segments;
   std::vector<lathe_weight_info> weights;
   std::vector<LaunchInfo> launches;
@@ -47,6 +47,10 @@ const char *segmentKindName(uint32_t kind) {
     return "cpu-elf";
   case package::SegmentKind::Metadata:
     return "metadata";
+  case package::SegmentKind::Cubin:
+    return "cubin";
+  case package::SegmentKind::CudaSource:
+    return "cuda-source";
   }
   return "unknown";
 }
@@ -115,8 +119,13 @@ bool gather(const Model &model, const ModelSource &source, uint32_t threads, Ins
   for (uint8_t byte : result.info.digest)
     for (int nibble : {byte >> 4, byte & 15})
       result.digest += "0123456789abcdef"[nibble];
-  for (uint32_t i = 0; i < result.info.target_count; ++i)
-    result.targets.push_back(api().target_name(program, i));
+  for (uint32_t i = 0; i < result.info.target_count; ++i) {
+    lathe_target_info target = {};
+    target.struct_size = sizeof target;
+    if (!succeeded(api().target_info(program, i, &target), error))
+      return false;
+    result.targets.push_back(target);
+  }
   for (uint32_t i = 0; i < result.info.weight_count; ++i) {
     lathe_weight_info weight = {};
     weight.struct_size = sizeof weight;
@@ -147,9 +156,17 @@ std::string toJson(const Model &model, const Inspection &x) {
   json.field("name", x.info.name).field("digest", x.digest).field("file_bytes", uint64_t(x.info.file_size));
   json.field("format", std::to_string(x.info.format_major) + "." + std::to_string(x.info.format_minor));
   json.key("targets").beginArray();
-  for (const std::string &target : x.targets)
-    json.value(target);
-  json.endArray().field("target", x.info.target ? x.info.target : "");
+  for (const lathe_target_info &target : x.targets)
+    json.value(target.name);
+  json.endArray().field("target", x.info.target).field("device", x.info.device);
+  json.key("code").beginArray();
+  for (const lathe_target_info &target : x.targets)
+    json.beginObject()
+        .field("target", target.name)
+        .field("bytes", uint64_t(target.bytes))
+        .field("oldest_driver", uint64_t(target.oldest_driver))
+        .endObject();
+  json.endArray();
   json.key("symbols").beginArray();
   for (size_t i = 0; i < model.symbols().size(); ++i) {
     const Symbol &symbol = model.symbols()[i];
@@ -173,6 +190,8 @@ std::string toJson(const Model &model, const Inspection &x) {
   json.endObject();
   json.field("arena", x.memory.arena).field("scratch", x.memory.scratch).field("outputs", x.memory.outputs);
   json.field("weights", x.memory.weights).field("expanded_weights", x.memory.expanded_weights);
+  if (x.memory.staging)
+    json.field("staging", uint64_t(x.memory.staging)).field("device_weights", uint64_t(x.memory.device_weights));
   json.field("peak", x.memory.peak).endObject();
   json.key("segments").beginArray();
   for (const SegmentInfo &segment : x.segments)
@@ -226,12 +245,17 @@ void printLaunches(const Inspection &x) {
 
 void print(const Model &model, const Inspection &x, bool launches) {
   std::string targets;
-  for (const std::string &target : x.targets)
-    targets += (targets.empty() ? "" : ", ") + target;
+  for (const lathe_target_info &target : x.targets)
+    targets += (targets.empty() ? "" : ", ") + std::string(target.name);
   std::printf("name      %s\n", x.info.name);
   std::printf("file      %s, format %u.%u, digest %s\n", bytesText(x.info.file_size).c_str(), x.info.format_major,
               x.info.format_minor, x.digest.c_str());
-  std::printf("targets   %s; runs here as %s\n", targets.c_str(), x.info.target);
+  std::printf("targets   %s; runs %s%s\n", targets.c_str(),
+              *x.info.target ? "here as " : "on no processor like this one", x.info.target);
+  for (const lathe_target_info &target : x.targets)
+    if (target.oldest_driver)
+      std::printf("          %s: %s, driver %u.%u or newer\n", target.name, bytesText(target.bytes).c_str(),
+                  target.oldest_driver / 1000, target.oldest_driver % 1000 / 10);
   std::printf("weights   %u, %s", x.info.weight_count, bytesText(x.info.weight_bytes).c_str());
   if (x.info.expanded_weight_bytes)
     std::printf(" and %s made at load", bytesText(x.info.expanded_weight_bytes).c_str());
@@ -251,8 +275,14 @@ void print(const Model &model, const Inspection &x, bool launches) {
     at += (i ? ", " : " at ") + model.symbols()[i].name + " = " + std::to_string(x.symbolValues[i]);
   std::printf("\npeak memory%s\n", at.c_str());
   std::printf("  arena     %12s = %s bytes\n", bytesText(x.memory.arena).c_str(), x.entry.arena);
-  std::printf("  scratch   %12s\n  outputs   %12s\n", bytesText(x.memory.scratch).c_str(),
-              bytesText(x.memory.outputs).c_str());
+  if (x.memory.staging)
+    std::printf("  scratch   %12s\n  staging   %12s inputs and outputs, pinned on the host too\n"
+                "  weights   %12s on the device, shared by all contexts\n",
+                bytesText(x.memory.scratch).c_str(), bytesText(x.memory.staging).c_str(),
+                bytesText(x.memory.device_weights).c_str());
+  else
+    std::printf("  scratch   %12s\n  outputs   %12s\n", bytesText(x.memory.scratch).c_str(),
+                bytesText(x.memory.outputs).c_str());
   std::printf("  weights   %12s mapped, shared by all contexts\n", bytesText(x.memory.weights).c_str());
   if (x.memory.expanded_weights)
     std::printf("  made      %12s weights made at load\n", bytesText(x.memory.expanded_weights).c_str());
@@ -267,6 +297,7 @@ int runInspect(const ModelSource &source, const Arguments &arguments) {
   std::vector<std::pair<std::string, int64_t>> given;
   if (!options.parse(arguments, error))
     return fail(error, kUsage);
+  options.inspect = true;
   if (std::optional<std::string> text = arguments.value("--memory")) {
     auto parsed = parseSymbols(*text, error);
     if (!parsed)

@@ -1,4 +1,5 @@
 #include "tools/lathe-run/Model.h"
+#include "tools/lathe-run/ShapeSpec.h"
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -43,17 +44,25 @@ std::string Value::text() const {
 }
 
 std::vector<Flag> ModelOptions::loadFlags() {
-  return {{"--target", "NAME", "use this variant of the code, as x86-64-v3 (default: the best that can run)"},
-          {"--verify-weights", "MODE", "when to check the weights' hashes: lazy (default), eager or off"},
-          {"--digest", "HEX", "refuse the package unless SHA-256 of its first 128 bytes is this"},
-          {"--signature", "FILE", "refuse it unless this Ed25519 signature of its first 128 bytes is valid"},
-          {"--public-key", "FILE", "the signature's key, 32 bytes"},
-          {"--threads", "N", "use at most N threads (default: as many as the process may use)"}};
+  return {
+      {"--target", "NAME", "use this variant of the code, as x86-64-v3 (default: the best that can run)"},
+      {"--device", "NAME", "run on cpu or cuda:N (default: the CPU if it runs the package, else cuda:0)"},
+      {"--cuda-driver", "PATH", "library of the CUDA driver (default: libcuda.so.1)"},
+      {"--nvrtc", "PATH", "library that compiles a package's source for the device (default: libnvrtc.so.13 or .12)"},
+      {"--verify-weights", "MODE", "when to check the weights' hashes: lazy (default), eager or off"},
+      {"--digest", "HEX", "refuse the package unless SHA-256 of its first 128 bytes is this"},
+      {"--signature", "FILE", "refuse it unless this Ed25519 signature of its first 128 bytes is valid"},
+      {"--public-key", "FILE", "the signature's key, 32 bytes"},
+      {"--threads", "N", "use at most N threads (default: as many as the process may use)"}};
 }
 
 std::vector<Flag> ModelOptions::runFlags() {
   std::vector<Flag> flags = loadFlags();
   flags.push_back({"--max-batch", "N", "take batches up to N, as micro-batches of what the model was compiled for"});
+  flags.push_back({"--bucket", "SYMBOLS",
+                   "on a device: one graph for shapes up to this, as batch=8,sequence=128; may be given\n"
+                   "several times (default: made as needed, sizes rounded up to 2^k or 3*2^k)",
+                   true});
   return flags;
 }
 
@@ -86,6 +95,17 @@ bool ModelOptions::parse(const Arguments &arguments, std::string &error) {
     return false;
   threads = uint32_t(threadCount);
   target = arguments.value("--target").value_or("");
+  device = arguments.value("--device").value_or("");
+  cudaDriver = arguments.value("--cuda-driver").value_or("");
+  nvrtc = arguments.value("--nvrtc").value_or("");
+  for (const std::string &text : arguments.values("--bucket")) {
+    auto symbols = parseSymbols(text, error);
+    if (!symbols) {
+      error.insert(0, "--bucket: ");
+      return false;
+    }
+    buckets.push_back(std::move(*symbols));
+  }
   std::string mode = arguments.value("--verify-weights").value_or("lazy");
   if (mode != "lazy" && mode != "eager" && mode != "off") {
     error = "--verify-weights: expected lazy, eager or off, got '" + mode + "'";
@@ -110,6 +130,8 @@ bool Model::load(const ModelSource &source, const ModelOptions &how, std::string
   lathe_runtime_options runtimeOptions = {};
   runtimeOptions.struct_size = sizeof runtimeOptions;
   runtimeOptions.threads = how.threads;
+  runtimeOptions.cuda_driver = how.cudaDriver.empty() ? nullptr : how.cudaDriver.c_str();
+  runtimeOptions.nvrtc = how.nvrtc.empty() ? nullptr : how.nvrtc.c_str();
   lathe_runtime *newRuntime;
   if (!succeeded(api().runtime_create(&runtimeOptions, &newRuntime), error))
     return false;
@@ -118,6 +140,8 @@ bool Model::load(const ModelSource &source, const ModelOptions &how, std::string
   lathe_load_options options = {};
   options.struct_size = sizeof options;
   options.target = how.target.empty() ? nullptr : how.target.c_str();
+  options.device = how.device.empty() ? nullptr : how.device.c_str();
+  options.flags = how.inspect ? LATHE_LOAD_INSPECT : 0;
   options.verify = how.verify;
   options.expected_digest = how.digest.empty() ? nullptr : how.digest.data();
   std::vector<uint8_t> signature, key;
@@ -162,6 +186,7 @@ bool Model::describe(std::string &error) {
   info.struct_size = sizeof info;
   if (!succeeded(api().program_info(program(), &info), error))
     return false;
+  deviceName = info.device;
   for (uint32_t i = 0; i < info.symbol_count; ++i) {
     lathe_symbol_info symbol = {};
     symbol.struct_size = sizeof symbol;
@@ -195,11 +220,29 @@ bool Model::createContext(const ModelOptions &how, std::string &error) {
   options.max_batch = how.maxBatch;
   options.monitor = how.monitor;
   options.trace_capacity = how.traceCapacity;
+  options.time_launches = how.timeLaunches;
+  std::vector<std::vector<lathe_symbol_value>> values;
+  std::vector<lathe_bucket> buckets;
+  for (const auto &given : how.buckets) {
+    values.emplace_back();
+    for (auto &[name, value] : given)
+      values.back().push_back({name.c_str(), value});
+  }
+  for (const auto &bucket : values)
+    buckets.push_back({bucket.data(), uint32_t(bucket.size())});
+  options.buckets = buckets.data();
+  options.bucket_count = uint32_t(buckets.size());
   lathe_context *newContext;
   if (!succeeded(api().context_create(programHandle.get(), &options, &newContext), error))
     return false;
   contextHandle.reset(newContext);
   return true;
+}
+
+bool Model::deviceInfo(lathe_device_info &info, std::string &error) const {
+  info = {};
+  info.struct_size = sizeof info;
+  return onDevice() && succeeded(api().device_info(runtimeHandle.get(), deviceName.c_str(), &info), error);
 }
 
 bool Model::setInputs(std::vector<Tensor> &tensors, std::string &error) {

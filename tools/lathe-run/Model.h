@@ -35,9 +35,14 @@ using ContextHandle = std::unique_ptr<lathe_context, Releaser<lathe_context, &la
 
 // How a program is loaded and run, as flags say it.
 struct ModelOptions {
-  uint32_t threads = 0; // 0: as many as the process may use
-  int64_t maxBatch = 0; // 0: the profile's
-  std::string target;   // "": the best that can run
+  uint32_t threads = 0;                                              // 0: as many as the process may use
+  int64_t maxBatch = 0;                                              // 0: the profile's
+  std::string target;                                                // "": the best that can run
+  std::string device;                                                // "": the CPU if it runs the package, else cuda:0
+  std::string cudaDriver, nvrtc;                                     // paths of libraries; "": the usual ones
+  std::vector<std::vector<std::pair<std::string, int64_t>>> buckets; // of a device: the largest shape of each
+  bool inspect = false;                                              // load no code
+  bool timeLaunches = false;                                         // on a device: one after another, timed
   lathe_verify verify = LATHE_VERIFY_LAZY;
   std::vector<uint8_t> digest;              // 32 bytes, or none
   std::string signatureFile, publicKeyFile; // both or none
@@ -59,6 +64,9 @@ public:
   const lathe_program *program() const { return programHandle.get(); }
   lathe_context *context() const { return contextHandle.get(); }
   uint32_t entry() const { return entryIndex; }
+  bool onDevice() const { return deviceName != "cpu"; }
+  // False where the program runs on the CPU, or with `error`.
+  bool deviceInfo(lathe_device_info &info, std::string &error) const;
   const std::vector<Symbol> &symbols() const { return symbolList; }
   const std::vector<Value> &inputs() const { return inputList; }
   const std::vector<Value> &outputs() const { return outputList; }
@@ -78,6 +86,7 @@ private:
   std::vector<Symbol> symbolList;
   std::vector<Value> inputList, outputList;
   double seconds = 0;
+  std::string deviceName = "cpu";
 
   bool describe(std::string &error);
 };

@@ -39,7 +39,8 @@ typedef int32_t (*lathe_kernel_fn)(const lathe_kernel_call *call);
      a pointer for each operand of the launch, at least 64-byte aligned;
      const long long *params: values of the launch's parameter formulas, in device memory, so that a CUDA graph serves
        all shapes of its bucket: the grid is that of the largest, and a block that has nothing to do returns;
-     lathe_kernel_fault *fault: in device memory, zero before a run; who swaps `code` from zero fills in the rest;
+     lathe_kernel_fault *fault: this launch's own, in device memory, zero unless an earlier run of it has faulted; who
+       swaps `code` from zero fills in the rest;
      void *workspace: the variant's scratch bytes, zero before the first run; every launch leaves it zero;
      a CUtensorMap by value for each of the variant's tensor maps.
    The grid is `tiles` blocks along x, a block has the variant's threads along x and its dynamic shared memory. */

@@ -18,12 +18,17 @@
  *            with status_release. Out parameters come last and are set to NULL or zero first. Nothing aborts, exits,
  *            throws or prints.
  * Memory.    Every allocation goes through the runtime's allocator. A context allocates when it is created, and at a
- * run whose shapes are larger than all before; never otherwise (see lathe_context_options.reserve). Structs.   The
- * first member, struct_size, is set by the caller to sizeof the struct, so that members can be appended; members that
- * the caller does not know keep their defaults, which are always zero. Process.   No globals, no environment variables,
- * no signal handlers. After fork the child may use a program and create contexts of a runtime with threads = 1 or an
- * injected pool; own worker threads do not survive a fork. The file of a program is mapped: don't truncate or rewrite
- * it in place while the program is loaded.
+ *            run whose shapes are larger than all before; never otherwise (see lathe_context_options.reserve).
+ * Structs.   The first member, struct_size, is set by the caller to sizeof the struct, so that members can be appended;
+ *            members that the caller does not know keep their defaults, which are always zero.
+ * Process.   No globals, no environment variables, no signal handlers. After fork the child may use a program and
+ *            create contexts of a runtime with threads = 1 or an injected pool; own worker threads do not survive a
+ *            fork, and nothing of a CUDA device does. The file of a program is mapped: don't truncate or rewrite it in
+ *            place while the program is loaded.
+ * Devices.   A program runs on the CPU or on one CUDA device, which it is loaded for (lathe_load_options.device). The
+ *            CUDA driver is opened when the first program needs it, never before. All works alike on both; what only
+ *            concerns CUDA says so. Work of the device that fails is a LATHE_DEVICE error with the driver's own words;
+ *            after one from run or wait, the driver may refuse everything else in this process.
  */
 #ifndef LATHE_LATHE_H
 #define LATHE_LATHE_H
@@ -34,7 +39,7 @@
 extern "C" {
 #endif
 
-#define LATHE_API_VERSION 1 /* of this header; a library serves every version up to its own */
+#define LATHE_API_VERSION 2 /* of this header; a library serves every version up to its own */
 #define LATHE_MAX_RANK 8
 
 #if defined(__GNUC__)
@@ -61,7 +66,8 @@ typedef enum lathe_code {
   LATHE_SHAPE = 7,       /* dimensions that disagree with each other, the profile or a requirement of the model */
   LATHE_CAPACITY = 8,    /* dimensions beyond what the context reserved, or an output buffer that is too small */
   LATHE_FAULT = 9,       /* an input's values: for instance a token id beyond the vocabulary */
-  LATHE_CANCELLED = 10
+  LATHE_CANCELLED = 10,
+  LATHE_DEVICE = 11 /* the CUDA driver or a kernel on the device failed */
 } lathe_code;
 
 typedef enum lathe_element_type {
@@ -120,7 +126,20 @@ typedef struct lathe_runtime_options {
   const lathe_logger *logger;       /* copied; NULL: none */
   const lathe_executor *executor;   /* copied; NULL: a pool of the runtime's own */
   uint32_t threads;                 /* of the own pool, the caller of run included; 0: as many as the process may use */
+  const char *cuda_driver;          /* copied; path of the CUDA driver's library; NULL: libcuda.so.1 */
+  const char *nvrtc;                /* copied; path of NVRTC's library, for packages that carry source;
+                                       NULL: libnvrtc.so.13 or libnvrtc.so.12 */
 } lathe_runtime_options;
+
+typedef struct lathe_device_info {
+  size_t struct_size;
+  char name[256];        /* as the driver gives it */
+  uint32_t sm;           /* compute capability: 90 is 9.0 */
+  uint32_t processors;   /* streaming multiprocessors */
+  uint64_t memory, free; /* bytes; free: now */
+  uint32_t driver;       /* the CUDA version that the driver supports: 12090 is 12.9 */
+  uint32_t count;        /* how many CUDA devices there are */
+} lathe_device_info;
 
 /* ---- program ------------------------------------------------------------------------------------------------- */
 
@@ -130,7 +149,8 @@ typedef struct lathe_runtime_options {
 typedef enum lathe_verify { LATHE_VERIFY_LAZY = 0, LATHE_VERIFY_EAGER = 1, LATHE_VERIFY_OFF = 2 } lathe_verify;
 
 enum {
-  LATHE_LOAD_PERF_MAP = 1 /* append the kernels' addresses to /tmp/perf-PID.map, for Linux perf */
+  LATHE_LOAD_PERF_MAP = 1, /* append the kernels' addresses to /tmp/perf-PID.map, for Linux perf */
+  LATHE_LOAD_INSPECT = 2   /* load no code: the program can be asked, on any machine, but not run */
 };
 
 /* Exactly one source: path; memory and size; or fd (with use_fd = 1), offset and size. */
@@ -148,6 +168,9 @@ typedef struct lathe_load_options {
   const uint8_t *public_key;      /* 32 bytes; needed with signature. Neither goes with LATHE_VERIFY_OFF */
   const char *target;             /* force this variant of the code, as "x86-64-v3"; NULL: the first that can run */
   uint32_t flags;                 /* LATHE_LOAD_* */
+  const char *device;             /* "cpu", or "cuda:0" and so on; NULL: the CPU if it runs the package, else cuda:0.
+                                     A CUDA device's program has its weights there, verified as they are copied unless
+                                     verify is OFF, once for all contexts */
 } lathe_load_options;
 
 typedef struct lathe_program_info {
@@ -156,13 +179,23 @@ typedef struct lathe_program_info {
   uint32_t format_major, format_minor;
   uint8_t digest[32]; /* see lathe_load_options.expected_digest */
   uint64_t file_size;
-  const char *target; /* the variant that was chosen */
+  const char *target; /* the variant that was chosen; "" when none was, with LATHE_LOAD_INSPECT */
   uint32_t target_count, symbol_count, weight_count, entry_count, kernel_count;
   uint64_t weight_bytes;          /* of the mapped weights */
   uint64_t expanded_weight_bytes; /* of random weights, which are made at load */
   const char *metadata;           /* JSON written by the compiler; "" when there is none */
   size_t metadata_size;           /* without the final zero */
+  const char *device;             /* "cpu", "cuda:0" ... */
+  uint64_t device_weight_bytes;   /* what the weights take of the device's memory; 0 on the CPU */
 } lathe_program_info;
+
+/* Code for one kind of processor or device. */
+typedef struct lathe_target_info {
+  size_t struct_size;
+  const char *name;       /* "x86-64-v3", "cuda:sm_90a", "cuda:source" */
+  uint64_t bytes;         /* of its code */
+  uint32_t oldest_driver; /* CUDA: the oldest that takes it, as lathe_device_info.driver; 0: any */
+} lathe_target_info;
 
 /* A named dimension and the range of the profile that the model was compiled for, both ends included. */
 typedef struct lathe_symbol_info {
@@ -222,7 +255,9 @@ typedef struct lathe_memory {
   uint64_t outputs;          /* if the caller binds none */
   uint64_t weights;          /* mapped from the file, shared by all contexts */
   uint64_t expanded_weights; /* random weights: allocated once for each program */
-  uint64_t peak;             /* the sum of all */
+  uint64_t peak;             /* the sum of all; on a CUDA device, what is needed of the device's memory */
+  uint64_t staging;          /* CUDA: inputs, outputs and parameters on the device, and as much pinned on the host */
+  uint64_t device_weights;   /* CUDA: weights on the device, once for each program */
 } lathe_memory;
 
 /* ---- context ------------------------------------------------------------------------------------------------- */
@@ -231,6 +266,12 @@ typedef struct lathe_symbol_value {
   const char *name;
   int64_t value;
 } lathe_symbol_value;
+
+/* CUDA: the largest value of each symbol that one CUDA graph serves. Symbols not named: their capacity. */
+typedef struct lathe_bucket {
+  const lathe_symbol_value *max;
+  uint32_t count;
+} lathe_bucket;
 
 /* Called around each launch by the thread that called run. */
 typedef struct lathe_profiler {
@@ -255,6 +296,18 @@ typedef struct lathe_context_options {
   int32_t monitor;                /* 1: measure runs and launches, for monitor and launch_monitor */
   uint32_t trace_capacity;        /* number of launches and runs kept for trace, the latest; 0: none */
   const lathe_profiler *profiler; /* copied; NULL: none */
+
+  /* CUDA only. */
+  void *stream; /* the caller's CUstream or cudaStream_t, of the device's primary context, to run on; it must outlive
+                   the context. NULL: one of the context's own */
+  const lathe_bucket *buckets; /* copied. A run uses the one with the fewest blocks that holds its shape, else it is a
+                                  LATHE_CAPACITY error. 0 buckets: with LATHE_RESERVE_FIXED one, of the capacity; else
+                                  made when needed, each dimension rounded up to 2^k or 3*2^k, the least recently used
+                                  beyond 64 dropped */
+  uint32_t bucket_count;       /* at most 64. A profile of min, opt and max is two buckets, opt and max */
+  int32_t time_launches; /* 1: run launch by launch, waiting for each, instead of as a graph: slower, but launches are
+                            timed for launch_latency and trace, the profiler is called, and an error of the device names
+                            its launch */
 } lathe_context_options;
 
 /* Latencies in nanoseconds. Percentiles come from buckets less than 4 % wide. */
@@ -271,7 +324,18 @@ typedef struct lathe_monitor {
   double cpu_percent;               /* of the process, while runs were going on; 200: two cores busy */
   uint64_t arena, scratch, outputs; /* bytes that the context holds now */
   uint64_t resident;                /* the process's resident set now; 0 when unknown */
+  uint64_t staging;                 /* CUDA: bytes of staging that the context holds, on the device and pinned alike;
+                                       arena and scratch are memory of the device */
+  uint32_t buckets;                 /* CUDA: graphs that the context holds */
+  double device_percent;            /* CUDA: of the time of the runs, in which the device computed */
 } lathe_monitor;
+
+/* Parts of a run on a CUDA device, measured there. */
+typedef enum lathe_phase {
+  LATHE_PHASE_HOST_TO_DEVICE = 0, /* inputs and parameters */
+  LATHE_PHASE_COMPUTE = 1,
+  LATHE_PHASE_DEVICE_TO_HOST = 2 /* outputs */
+} lathe_phase;
 
 typedef struct lathe_api {
   uint32_t version;                    /* LATHE_API_VERSION of the library */
@@ -344,6 +408,29 @@ typedef struct lathe_api {
   /* Writes the trace as Chrome's JSON (Perfetto reads it), in pieces. */
   lathe_status *(*trace)(const lathe_context *context, void (*write)(void *self, const char *text, size_t size),
                          void *self)LATHE_MUST_USE;
+
+  /* Since version 2. */
+
+  /* `device` as in lathe_load_options. For the CPU: no name, as many processors as the pool has threads. */
+  lathe_status *(*device_info)(lathe_runtime *runtime, const char *device, lathe_device_info *out)LATHE_MUST_USE;
+  lathe_status *(*target_info)(const lathe_program *program, uint32_t target, lathe_target_info *out)LATHE_MUST_USE;
+  /* CUDA: as set_input with `data` in memory of the device. It is read in the stream's order, so it may be written by
+     earlier work on the same stream. */
+  lathe_status *(*set_input_device)(lathe_context *context, uint32_t input, const lathe_tensor *tensor)LATHE_MUST_USE;
+  /* CUDA: the output stays on the device: it is written to `size` bytes at `data` there, in the stream's order, or with
+     data = NULL to memory of the context, valid until its next run. `output` then gives the device's address.
+     set_output brings it back to the host. */
+  lathe_status *(*set_output_device)(lathe_context *context, uint32_t output, void *data, uint64_t size)LATHE_MUST_USE;
+  /* Starts a run and returns before the device has done it; inputs in the host's memory have been read by then. Further
+     runs queue up behind it; with inputs in the host's memory or a new shape, run_async waits for the runs before. On
+     the CPU this is run. Outputs in the device's memory may be used in the stream's order without a wait. */
+  lathe_status *(*run_async)(lathe_context *context)LATHE_MUST_USE;
+  /* Waits for all runs that run_async started: the outputs on the host are then those of the latest, and the first
+     fault of any is the result. Other functions of a context, but cancel, wait too where they must. cancel stops no run
+     that the device has been given. */
+  lathe_status *(*wait)(lathe_context *context)LATHE_MUST_USE;
+  /* CUDA, of a context with monitor = 1. */
+  lathe_status *(*phase_latency)(const lathe_context *context, lathe_phase phase, lathe_latency *out)LATHE_MUST_USE;
 } lathe_api;
 
 /* The table for a program compiled against `version`, or NULL when this library is older. */
