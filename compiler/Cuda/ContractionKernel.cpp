@@ -30,9 +30,7 @@ private:
   void writeGroup(unsigned number, ArrayRef<Operation *> anchors);
   void writeStore(unsigned number, const schedule::Group &group);
   void writeFinish();
-  int64_t columnsOf(Operation *anchor) {
-    return llvm::find(w.plan.anchors, anchor) - w.plan.anchors.begin();
-  }
+  int64_t columnsOf(Operation *anchor) { return llvm::find(w.plan.anchors, anchor) - w.plan.anchors.begin(); }
 
   KernelWriter &w;
   Contraction first;
@@ -178,10 +176,11 @@ ContractionWriter::Side ContractionWriter::getRhs(ArrayRef<Operation *> anchors)
     if (getSource(op) != side.source)
       side.source = "Source::Computed";
   bool computed = side.source == "Source::Computed";
-  side.text = computed ? "  template <u32 kAnchor> __device__ __forceinline__ T rhs(index batch, index k, index column) "
-                         "const {\n"
-                       : "  template <u32 kAnchor>\n  __device__ __forceinline__ const T *rhs_address(index batch, "
-                         "index row, index place, u32 elements) const {\n";
+  side.text = computed
+                  ? "  template <u32 kAnchor> __device__ __forceinline__ T rhs(index batch, index k, index column) "
+                    "const {\n"
+                  : "  template <u32 kAnchor>\n  __device__ __forceinline__ const T *rhs_address(index batch, "
+                    "index row, index place, u32 elements) const {\n";
   for (auto [i, op] : llvm::enumerate(anchors)) {
     Contraction c = *schedule::getContraction(op);
     std::string number = std::to_string(columnsOf(op)), line;
@@ -196,7 +195,8 @@ ContractionWriter::Side ContractionWriter::getRhs(ArrayRef<Operation *> anchors)
                    Value width = w.index(panel.getWidth());
                    Value row = w.add(w.mul(w.div(p[2], width), w.getDim(c.k)), p[1]);
                    return w.loadElements(w.getOperand(cast<BlockArgument>(c.rhs).getArgNumber()),
-                                         tfm::getElementType(c.rhs), w.uniform(w.add(w.mul(row, width), w.rem(p[2], width))));
+                                         tfm::getElementType(c.rhs),
+                                         w.uniform(w.add(w.mul(row, width), w.rem(p[2], width))));
                  }
                  return w.evaluate(c.rhs, getRhsIndices(c, p[0], p[1], p[2]));
                });
@@ -296,13 +296,15 @@ void ContractionWriter::writeGroup(unsigned number, ArrayRef<Operation *> anchor
     math = "Tf32";
   Side rhs = getRhs(anchors);
   std::string column = std::to_string(columnsOf(anchors[0]));
-  bool whole = w.plan.wholeRows, skips = first.kind != Contraction::Kind::Conv && schedule::getReadRows(w.kernel, w.plan.rows);
+  bool whole = w.plan.wholeRows,
+       skips = first.kind != Contraction::Kind::Conv && schedule::getReadRows(w.kernel, w.plan.rows);
   text = "struct " + w.name + "_Group" + id + " {\n  const " + w.name + " &kernel;\n";
   if (whole)
     text += "  Global<float> workspace;\n  u32 *counters;\n  index total, offset;\n";
-  text += "  using Math = " + math + ";\n  using T = Math::T;\n  static constexpr u32 kAnchors = " +
-          std::to_string(anchors.size()) + ";\n  static constexpr Source kLhs = " + lhs.source +
-          ", kRhs = " + rhs.source + ";\n  static constexpr bool kSkips = " + (skips ? "true" : "false") +
+  text += "  using Math = " + math +
+          ";\n  using T = Math::T;\n  static constexpr u32 kAnchors = " + std::to_string(anchors.size()) +
+          ";\n  static constexpr Source kLhs = " + lhs.source + ", kRhs = " + rhs.source +
+          ";\n  static constexpr bool kSkips = " + (skips ? "true" : "false") +
           ", kWhole = " + (whole ? "true" : "false") + ";\n";
   for (const char *size : {"batches", "rows", "depth"})
     text += "  __device__ __forceinline__ index " + std::string(size) + "() const { return kernel." + size + "(); }\n";
@@ -310,8 +312,9 @@ void ContractionWriter::writeGroup(unsigned number, ArrayRef<Operation *> anchor
           rhs.text;
   if (skips)
     text += "  __device__ __forceinline__ bool reads(index row) const { return kernel.reads(row); }\n";
-  text += "  __device__ __forceinline__ void store(index batch, index row, index column, const float (&sums)[kAnchors]) "
-          "const {\n";
+  text +=
+      "  __device__ __forceinline__ void store(index batch, index row, index column, const float (&sums)[kAnchors]) "
+      "const {\n";
   if (whole) {
     text += "    workspace.store((batch * rows() + row) * total + offset + column, sums[0]);\n  }\n"
             "  __device__ __forceinline__ u32 *counter(index rowTile) const { return counters + rowTile; }\n"

@@ -4,6 +4,9 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/Error.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -185,12 +188,10 @@ std::string CppPrinter::getExpression(Operation *op) {
       .Case([&](arith::ShRUIOp) { return getTypeName(type) + "(" + asUnsigned(0) + " >> " + v[1] + ")"; })
       .Case<arith::MaxSIOp, arith::MaximumFOp>([&](auto) { return call("maximum"); })
       .Case<arith::MinSIOp, arith::MinimumFOp>([&](auto) { return call("minimum"); })
-      .Case([&](arith::MaxUIOp) {
-        return getTypeName(type) + "(maximum(" + asUnsigned(0) + ", " + asUnsigned(1) + "))";
-      })
-      .Case([&](arith::MinUIOp) {
-        return getTypeName(type) + "(minimum(" + asUnsigned(0) + ", " + asUnsigned(1) + "))";
-      })
+      .Case(
+          [&](arith::MaxUIOp) { return getTypeName(type) + "(maximum(" + asUnsigned(0) + ", " + asUnsigned(1) + "))"; })
+      .Case(
+          [&](arith::MinUIOp) { return getTypeName(type) + "(minimum(" + asUnsigned(0) + ", " + asUnsigned(1) + "))"; })
       .Case([&](arith::MaxNumFOp) { return math("fmax"); })
       .Case([&](arith::MinNumFOp) { return math("fmin"); })
       .Case([&](arith::NegFOp) { return "(-" + v[0] + ")"; })
@@ -274,8 +275,8 @@ bool CppPrinter::printFor(Operation &op) {
   }
   std::string i = "i" + std::to_string(next++);
   name(loop.getInductionVar(), i);
-  line() << "for (index " << i << " = " << get(loop.getLowerBound()) << "; " << i << " < "
-         << get(loop.getUpperBound()) << "; " << i << " += " << get(loop.getStep()) << ") {\n";
+  line() << "for (index " << i << " = " << get(loop.getLowerBound()) << "; " << i << " < " << get(loop.getUpperBound())
+         << "; " << i << " += " << get(loop.getStep()) << ") {\n";
   indent += 2;
   for (Operation &inner : loop.getBody()->without_terminator())
     if (!print(inner))
@@ -318,8 +319,8 @@ bool CppPrinter::print(Operation &op) {
     return printIf(op);
   if (auto load = dyn_cast<LLVM::LoadOp>(op)) {
     auto gep = load.getAddr().getDefiningOp<LLVM::GEPOp>();
-    std::string text = gep ? get(gep.getBase()) + ".load(" + get(gep.getDynamicIndices()[0]) + ")"
-                           : get(load.getAddr()) + ".load(0)";
+    std::string text =
+        gep ? get(gep.getBase()) + ".load(" + get(gep.getDynamicIndices()[0]) + ")" : get(load.getAddr()) + ".load(0)";
     line() << "const " << declare(load.getResult()) << " = " << text << ";\n";
     return true;
   }

@@ -3,13 +3,15 @@
 #include "compiler/Cuda/DeviceSource.h"
 #include "compiler/Cuda/KernelWriter.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+#include "llvm/Support/Error.h"
 #include "llvm/Support/FileSystem.h"
 
 using namespace mlir;
 using namespace lathe;
 using namespace lathe::cuda;
 
-FailureOr<std::string> cuda::writeSource(ModuleOp module, StringRef target, std::map<std::string, CudaKernel> &kernels) {
+FailureOr<std::string> cuda::writeSource(ModuleOp module, StringRef target,
+                                         std::map<std::string, CudaKernel> &kernels) {
   MLIRContext *context = module.getContext();
   context->loadDialect<arith::ArithDialect, math::MathDialect, scf::SCFDialect, LLVM::LLVMDialect>();
   std::string source, text;

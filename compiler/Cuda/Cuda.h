@@ -7,14 +7,15 @@
 namespace lathe::cuda {
 
 struct EmitOptions {
-  /// Where to keep the source (PREFIX.cu), and on a failure the compiler's log and options (PREFIX.log); nowhere if empty.
+  /// Where to keep the source (PREFIX.cu), and on a failure the compiler's log and options (PREFIX.log); nowhere if
+  /// empty.
   std::string saveTemps;
   /// NVRTC's library; empty: libnvrtc.so.13 or libnvrtc.so.12, where the loader finds them or in /usr/local/cuda/lib64.
   std::string nvrtc;
 };
 
 struct CudaKernel {
-  std::string symbol;           // extern "C" __global__
+  std::string symbol;              // extern "C" __global__
   int64_t threads = 0, shared = 0; // of a block; bytes
 };
 
@@ -25,8 +26,8 @@ struct CudaObject {
   unsigned driver = 0;                       // the oldest that takes the code, as cuDriverGetVersion counts
 };
 
-/// The source of all kernels of the module for a target (passes/Schedule/Cuda.h), self-contained: no header is included.
-/// All must have a schedule for it. What can't be written is a diagnostic at its op.
+/// The source of all kernels of the module for a target (passes/Schedule/Cuda.h), self-contained: no header is
+/// included. All must have a schedule for it. What can't be written is a diagnostic at its op.
 mlir::FailureOr<std::string> writeSource(mlir::ModuleOp module, llvm::StringRef target,
                                          std::map<std::string, CudaKernel> &kernels);
 

@@ -38,8 +38,8 @@ void KernelWriter::method(StringRef resultType, StringRef methodName, ArrayRef<P
   for (const Parameter &parameter : parameters)
     types.push_back(getType(parameter.type));
   b.setInsertionPointToEnd(output.getBody());
-  auto function = make<LLVM::LLVMFuncOp>(
-      methodName, LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()), types));
+  auto function =
+      make<LLVM::LLVMFuncOp>(methodName, LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()), types));
   Block *entry = function.addEntryBlock(b);
   b.setInsertionPointToStart(entry);
   enterScope();
@@ -178,7 +178,8 @@ FailureOr<std::string> KernelWriter::write(StringRef symbol) {
     if (panelWidth) {
       auto matrix = cast<RankedTensorType>(tensor.getType());
       auto panel = schedule::getPanel(tensor);
-      int64_t n = matrix.getDimSize(panel.getTransposed() ? 0 : 1), k = matrix.getDimSize(panel.getTransposed() ? 1 : 0);
+      int64_t n = matrix.getDimSize(panel.getTransposed() ? 0 : 1),
+              k = matrix.getDimSize(panel.getTransposed() ? 1 : 0);
       count = std::to_string(llvm::divideCeil(n, panelWidth) * panelWidth * k);
     }
     fill += "  kernel." + operand + " = global(" + operand + ", " + count + ");\n";
@@ -194,7 +195,8 @@ FailureOr<std::string> KernelWriter::write(StringRef symbol) {
   os << "  Fault *fault;\n"
      << "  __device__ void report_index(int operand, index place, index value, index limit) const {\n"
      << "    device::report_index(fault, operand, place, value, limit);\n  }\n"
-     << members << "};\n" << helpers;
+     << members << "};\n"
+     << helpers;
   os << "extern \"C\" __global__ void __launch_bounds__(" << tile.threads << ") " << symbol << "(" << list
      << "const index *params, Fault *fault, void *workspace) {\n  " << name << " kernel;\n";
   for (size_t i = 0; i < dims.size(); ++i)

@@ -1,5 +1,5 @@
-// Writes one kernel as CUDA C++: a struct of the kernel's memory, dimensions and what its body computes at an index, and
-// a __global__ function that hands it to the skeleton (Device/) of the kernel's strategy.
+// Writes one kernel as CUDA C++: a struct of the kernel's memory, dimensions and what its body computes at an index,
+// and a __global__ function that hands it to the skeleton (Device/) of the kernel's strategy.
 #pragma once
 #include "compiler/Codegen/Elements.h"
 #include "passes/Schedule/Cuda.h"
@@ -50,8 +50,8 @@ public:
 
   schedule::KernelPlan plan;
   const schedule::CudaTile &tile;
-  std::string name; // of the struct
-  std::string body; // of the __global__ function
+  std::string name;    // of the struct
+  std::string body;    // of the __global__ function
   std::string helpers; // what stands between the struct and the function
 
 private:

@@ -23,8 +23,8 @@ void cuda::writeMap(KernelWriter &w) {
         store();
       return Value();
     });
-    w.body += "  map(" + w.printCount(tensor.getType()) + ", " + std::to_string(w.tile.threads) + ", [&](index i) { kernel." +
-              name + "(i); });\n";
+    w.body += "  map(" + w.printCount(tensor.getType()) + ", " + std::to_string(w.tile.threads) +
+              ", [&](index i) { kernel." + name + "(i); });\n";
   }
 }
 
@@ -50,8 +50,8 @@ static Value combine(KernelWriter &w, tfm::Accumulate kind, Type declared, Value
   return w.narrow(result, declared);
 }
 
-/// One block: the copy is shared out, then updates that may meet are one thread's, in their order. Updates that differ in
-/// an index that nothing looks up never meet: those are shared out.
+/// One block: the copy is shared out, then updates that may meet are one thread's, in their order. Updates that differ
+/// in an index that nothing looks up never meet: those are shared out.
 void cuda::writeScatter(KernelWriter &w) {
   Operation *op = w.plan.anchors[0];
   Value data = op->getOperand(0), indices = op->getOperand(1), updates = op->getOperand(2), result = op->getResult(0);

@@ -1,6 +1,7 @@
 // NVRTC, opened at run time: compiling needs neither a CUDA installation at build time nor a GPU.
 #include "compiler/Cuda/Cuda.h"
 #include "llvm/ADT/ScopeExit.h"
+#include "llvm/Support/Error.h"
 #include <dlfcn.h>
 
 using namespace lathe;
@@ -11,7 +12,8 @@ namespace {
 using nvrtcProgram = struct NvrtcProgram *;
 struct Nvrtc {
   int (*version)(int *, int *) = nullptr;
-  int (*createProgram)(nvrtcProgram *, const char *, const char *, int, const char *const *, const char *const *) = nullptr;
+  int (*createProgram)(nvrtcProgram *, const char *, const char *, int, const char *const *,
+                       const char *const *) = nullptr;
   int (*destroyProgram)(nvrtcProgram *) = nullptr;
   int (*compileProgram)(nvrtcProgram, int, const char *const *) = nullptr;
   int (*getCubinSize)(nvrtcProgram, size_t *) = nullptr;
@@ -34,9 +36,10 @@ static Nvrtc open(const std::string &path) {
     if (!library)
       library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library) {
-    nvrtc.missing = "NVRTC isn't there: no " + names[0] + (path.empty() ? " or libnvrtc.so.12" : "") +
-                    "; hint: install NVIDIA's nvrtc package (nvidia-cuda-nvrtc from PyPI will do) and give its library with "
-                    "--nvrtc=PATH";
+    nvrtc.missing =
+        "NVRTC isn't there: no " + names[0] + (path.empty() ? " or libnvrtc.so.12" : "") +
+        "; hint: install NVIDIA's nvrtc package (nvidia-cuda-nvrtc from PyPI will do) and give its library with "
+        "--nvrtc=PATH";
     return nvrtc;
   }
   auto find = [&](auto &function, const char *name) {
@@ -70,7 +73,7 @@ llvm::Expected<std::vector<char>> cuda::compileWithNvrtc(StringRef source, Strin
   if (int code = nvrtc.createProgram(&program, text.c_str(), "kernels.cu", 0, nullptr, nullptr))
     return fail(nvrtc.getErrorString(code));
   auto destroy = llvm::make_scope_exit([&] { nvrtc.destroyProgram(&program); });
-  const char *flags[] = {architecture.c_str(), "-std=c++17", "-default-device", "-DNDEBUG", "-w",
+  const char *flags[] = {architecture.c_str(), "-std=c++17",        "-default-device", "-DNDEBUG", "-w",
                          "-lineinfo",          "--ptxas-options=-v"};
   int code = nvrtc.compileProgram(program, std::size(flags), flags);
   size_t size = 0;

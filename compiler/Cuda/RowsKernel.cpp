@@ -38,9 +38,8 @@ private:
   /// Reduces a term of every element of the input's row.
   Value reduce(StringRef operation, double initial, Value length, llvm::function_ref<Value(Value place)> term,
                llvm::function_ref<Value(Value a, Value c)> combine) {
-    Value part = w.teamLoop(length, constant(initial), [&](Value place, ValueRange values) {
-      return Values{combine(values[0], term(place))};
-    })[0];
+    Value part = w.teamLoop(length, constant(initial),
+                            [&](Value place, ValueRange values) { return Values{combine(values[0], term(place))}; })[0];
     return w.reduce(operation, part);
   }
   Value sum(Value length, llvm::function_ref<Value(Value place)> term) {

@@ -1,6 +1,7 @@
 // For tests on machines without a GPU: the kernels' source as a shared object that tools/cuda-sim runs.
 #include "compiler/Cuda/Cuda.h"
 #include "llvm/ADT/ScopeExit.h"
+#include "llvm/Support/Error.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Program.h"
@@ -18,7 +19,8 @@ llvm::Expected<std::vector<char>> cuda::compileForSimulator(StringRef source, st
   if (llvm::sys::fs::createUniqueDirectory("lathe-cuda-sim", folder))
     return fail("can't make a temporary folder");
   auto remove = llvm::make_scope_exit([&] { llvm::sys::fs::remove_directories(folder); });
-  std::string base = folder.str().str(), input = base + "/kernels.cu", output = base + "/kernels.so", errors = base + "/log";
+  std::string base = folder.str().str(), input = base + "/kernels.cu", output = base + "/kernels.so",
+              errors = base + "/log";
   {
     std::error_code error;
     llvm::raw_fd_ostream os(input, error);
@@ -28,10 +30,23 @@ llvm::Expected<std::vector<char>> cuda::compileForSimulator(StringRef source, st
       return fail("can't write '" + input + "'");
   }
   // Products stay products and sums sums, as the device's instructions are; what isn't initialised is poisoned.
-  StringRef arguments[] = {*clang,         "-x",       "c++",          "-std=c++17",
-                           "-O1",          "-fPIC",    "-shared",      "-DLATHE_CUDA_SIM",
-                           "-nostdinc",    "-w",       "-march=x86-64-v3", "-ffp-contract=off",
-                           "-fno-exceptions", "-ftrivial-auto-var-init=pattern", "-o", output, input};
+  StringRef arguments[] = {*clang,
+                           "-x",
+                           "c++",
+                           "-std=c++17",
+                           "-O1",
+                           "-fPIC",
+                           "-shared",
+                           "-DLATHE_CUDA_SIM",
+                           "-nostdinc",
+                           "-w",
+                           "-march=x86-64-v3",
+                           "-ffp-contract=off",
+                           "-fno-exceptions",
+                           "-ftrivial-auto-var-init=pattern",
+                           "-o",
+                           output,
+                           input};
   std::optional<StringRef> redirects[] = {std::nullopt, StringRef(""), StringRef(errors)};
   std::string message;
   int code = llvm::sys::ExecuteAndWait(*clang, arguments, std::nullopt, redirects, 0, 0, &message);

@@ -17,7 +17,8 @@ struct CompileOptions {
   Phase from = Phase::Import; // of what is read
   Phase to = Phase::Package;
   ImportOptions import;
-  std::vector<std::string> targets; // "x86-64-v4", "x86-64-v3"; the runtime takes the first that a machine can run
+  std::vector<std::string> targets; // "x86-64-v4", "cuda:sm_90a" …; the runtime takes the first that a machine can run
+  std::string nvrtc;                // NVRTC's library, for CUDA targets; empty: where the loader finds it
   unsigned optimization = 2;        // 0: one primitive op a launch; 1: one recovered op; 2 and 3: fused
   std::string requireFused;         // "attention:6,layer_norm:13": fail if fewer are recovered
   std::string weightsDirectory;     // of the files that #tfm.file names, with `inputIsIr`

@@ -1,5 +1,6 @@
 // The last two phases: code for each target, and the file that holds it all.
 #include "compiler/Cpu/Cpu.h"
+#include "compiler/Cuda/Cuda.h"
 #include "compiler/Driver/Compile.h"
 #include "compiler/Package/Writer.h"
 #include "tools/lathe-run/AppendedPackage.h"
@@ -22,33 +23,61 @@ static std::optional<std::string> hashFile(StringRef path) {
   return llvm::toHex(llvm::SHA256::hash(llvm::arrayRefFromStringRef(bytes)), /*LowerCase=*/true);
 }
 
-/// The code of all kernels, an object for each target.
-static FailureOr<std::vector<cpu::CpuObject>> emitTargets(ModuleOp module, const CompileOptions &options) {
-  std::vector<cpu::CpuObject> objects;
-  for (auto [index, target] : llvm::enumerate(options.targets)) {
-    cpu::EmitOptions emit;
-    emit.progress = [&, index = index](double part) {
-      options.progress(Phase::Emit, (index + part) / options.targets.size());
-    };
-    emit.progress(0);
-    if (!options.saveTemps.empty())
-      emit.saveTemps = options.saveTemps + "/" + target;
-    FailureOr<cpu::CpuObject> object = cpu::emitCpu(module, target, options.threads, emit);
+/// The code of all kernels for a target.
+static FailureOr<package::TargetCode> emitTarget(ModuleOp module, StringRef target, const CompileOptions &options,
+                                                 std::function<void(double)> progress) {
+  package::TargetCode code;
+  code.target = target.str();
+  std::string temps = target.str();
+  std::replace(temps.begin(), temps.end(), ':', '-');
+  if (!options.saveTemps.empty())
+    temps = options.saveTemps + "/" + temps;
+  else
+    temps.clear();
+  if (code.isCuda()) {
+    auto object = cuda::emitCuda(module, target, {temps, options.nvrtc});
     if (failed(object))
       return failure();
-    objects.push_back(std::move(*object));
+    code.code = std::move(object->code);
+    code.driver = object->driver;
+    for (auto &[name, kernel] : object->kernels)
+      code.kernels[name] = {kernel.symbol, static_cast<uint32_t>(kernel.threads), static_cast<uint32_t>(kernel.shared)};
+    return code;
   }
-  return objects;
+  auto object = cpu::emitCpu(module, target, options.threads, {temps, std::move(progress)});
+  if (failed(object))
+    return failure();
+  code.code = std::move(object->elf);
+  for (auto &[name, symbol] : object->symbols)
+    code.kernels[name] = {symbol};
+  return code;
+}
+
+static FailureOr<SmallVector<package::TargetCode>> emitTargets(ModuleOp module, const CompileOptions &options) {
+  SmallVector<package::TargetCode> targets;
+  for (auto [index, target] : llvm::enumerate(options.targets)) {
+    auto progress = [&, index = index](double part) {
+      options.progress(Phase::Emit, (index + part) / options.targets.size());
+    };
+    progress(0);
+    auto code = emitTarget(module, target, options, progress);
+    if (failed(code))
+      return failure();
+    targets.push_back(std::move(*code));
+  }
+  return targets;
 }
 
 LogicalResult lathe::writeObjects(ModuleOp module, const CompileOptions &options, StringRef output) {
-  FailureOr<std::vector<cpu::CpuObject>> objects = emitTargets(module, options);
-  if (failed(objects))
+  auto targets = emitTargets(module, options);
+  if (failed(targets))
     return failure();
-  for (auto [target, object] : llvm::zip(options.targets, *objects)) {
-    std::string path = (output + "." + target + ".so").str();
-    if (llvm::Error error = llvm::writeToOutput(path, [&, &elf = object.elf](llvm::raw_ostream &os) {
-          os.write(elf.data(), elf.size());
+  for (const package::TargetCode &target : *targets) {
+    std::string name = target.target;
+    std::replace(name.begin(), name.end(), ':', '-');
+    std::string path = (output + "." + name + (target.isCuda() ? ".cubin" : ".so")).str();
+    if (llvm::Error error = llvm::writeToOutput(path, [&](llvm::raw_ostream &os) {
+          os.write(target.code.data(), target.code.size());
           return llvm::Error::success();
         }))
       return module.emitError("can't write '") << path << "': " << llvm::toString(std::move(error));
@@ -58,13 +87,9 @@ LogicalResult lathe::writeObjects(ModuleOp module, const CompileOptions &options
 
 FailureOr<package::Summary> lathe::writePackageFile(ModuleOp module, const CompileOptions &options, StringRef output,
                                                     StringRef runner) {
-  FailureOr<std::vector<cpu::CpuObject>> objects = emitTargets(module, options);
-  if (failed(objects))
+  auto code = emitTargets(module, options);
+  if (failed(code))
     return failure();
-  SmallVector<package::TargetCode> code;
-  for (auto [target, object] : llvm::zip(options.targets, *objects))
-    code.push_back({target, object.elf, object.symbols});
-
   package::WriteOptions write;
   write.name = llvm::sys::path::stem(options.input).str();
   write.progress = [&](double part) { options.progress(Phase::Package, part); };
@@ -72,7 +97,7 @@ FailureOr<package::Summary> lathe::writePackageFile(ModuleOp module, const Compi
   write.metadata["optimization"] = static_cast<int64_t>(options.optimization);
   if (auto hash = hashFile(options.input))
     write.metadata["input_sha256"] = *hash;
-  FailureOr<package::Summary> summary = package::writePackage(module, code, write, output);
+  FailureOr<package::Summary> summary = package::writePackage(module, *code, write, output);
   std::string error;
   if (succeeded(summary) && !runner.empty() && !tool::appendPackage(runner.str(), output.str(), output.str(), error)) {
     (void)llvm::sys::fs::remove(output);

@@ -58,7 +58,7 @@ public:
       }
     std::vector<Offset<Target>> targets;
     for (auto [index, target] : llvm::enumerate(code))
-      targets.push_back(CreateTargetDirect(builder, target.target.c_str(), index));
+      targets.push_back(CreateTargetDirect(builder, target.target.c_str(), index, target.driver));
     auto weightOffsets = buildWeights();
     auto entries = buildEntries();
     if (failed(weightOffsets) || failed(entries))
@@ -189,11 +189,12 @@ private:
     std::vector<Offset<KernelVariant>> variants;
     for (const TargetCode &target : code) {
       kernel::ScheduleAttr schedule = kernel.getSchedule(target.target);
-      auto symbol = target.symbols.find(kernel.getSymName().str());
-      if (!schedule || symbol == target.symbols.end())
+      auto emitted = target.kernels.find(kernel.getSymName().str());
+      if (!schedule || emitted == target.kernels.end())
         return kernel.emitOpError("has no schedule or no code for ") << target.target, failure();
       auto tiles = formula(schedule.getTiles(), kernel), scratch = formula(schedule.getScratch(), kernel);
-      variants.push_back(CreateKernelVariantDirect(builder, symbol->second.c_str(), tiles, scratch));
+      variants.push_back(CreateKernelVariantDirect(builder, emitted->second.symbol.c_str(), tiles, scratch,
+                                                   emitted->second.threads, emitted->second.shared));
     }
     auto origins = strings(kernel.getOrigins());
     kernels.push_back(CreateKernelDirect(builder, kernel.getSymName().str().c_str(), &variants, &origins));

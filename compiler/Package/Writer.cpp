@@ -146,7 +146,7 @@ public:
              failure();
 
     for (const TargetCode &target : code)
-      addSegment(SegmentKind::CpuElf, 0, 64, target.elf.size());
+      addSegment(target.isCuda() ? SegmentKind::Cubin : SegmentKind::CpuElf, 0, 64, target.code.size());
     if (weightBytes) {
       addSegment(SegmentKind::Weights, 0, kMaxAlignment, weightBytes);
       addSegment(SegmentKind::WeightHashes, code.size(), 64, llvm::divideCeil(weightBytes, kWeightChunk) * 32);
@@ -170,7 +170,7 @@ public:
     if (!file.open())
       return failToWrite();
     for (auto [index, target] : llvm::enumerate(code))
-      writeSegment(segments[index], asBytes(target.elf.data(), target.elf.size()));
+      writeSegment(segments[index], asBytes(target.code.data(), target.code.size()));
     if (weightBytes) {
       Segment &data = segments[code.size()], &hashes = segments[code.size() + 1];
       ChunkWriter writer(file, data.offset);

@@ -6,11 +6,19 @@
 
 namespace lathe::package {
 
+/// A kernel's exported function; for CUDA, of how many threads a block is and how much shared memory it takes.
+struct KernelCode {
+  std::string symbol;
+  uint32_t threads = 0, shared = 0;
+};
+
 /// Code of all kernels for one target.
 struct TargetCode {
-  std::string target;                         // "x86-64-v4"
-  llvm::ArrayRef<char> elf;                   // ET_DYN
-  std::map<std::string, std::string> symbols; // kernel's name -> exported function
+  std::string target;                        // "x86-64-v4", "cuda:sm_90a", "cuda-sim"
+  std::vector<char> code;                    // ET_DYN; for CUDA a cubin
+  std::map<std::string, KernelCode> kernels; // by the kernel's name
+  uint32_t driver = 0;                       // CUDA: the oldest that takes the code, as cuDriverGetVersion counts
+  bool isCuda() const { return llvm::StringRef(target).starts_with("cuda"); }
 };
 
 struct WriteOptions {

@@ -6,7 +6,7 @@ using namespace lathe;
 using namespace lathe::schedule;
 
 ArrayRef<StringRef> schedule::getCudaTargets() {
-  static constexpr StringRef targets[] = {"cuda:sm_80",  "cuda:sm_86",   "cuda:sm_89", "cuda:sm_90a",
+  static constexpr StringRef targets[] = {"cuda:sm_80",   "cuda:sm_86",   "cuda:sm_89", "cuda:sm_90a",
                                           "cuda:sm_100a", "cuda:sm_120a", "cuda-sim"};
   return targets;
 }
@@ -104,13 +104,20 @@ FailureOr<kernel::ScheduleAttr> schedule::scheduleForCuda(kernel::FuncOp kernel,
   case Strategy::Attention: {
     auto op = cast<tfm::AttentionOp>(plan.anchors[0]);
     SmallVector<Dim> q = tfm::getDims(op.getQuery()), v = tfm::getDims(op.getValue());
-    auto d = q[2].exactDiv(static_cast<int64_t>(op.getHeads())), dv = v[2].exactDiv(static_cast<int64_t>(op.getKvHeads()));
+    auto d = q[2].exactDiv(static_cast<int64_t>(op.getHeads())),
+         dv = v[2].exactDiv(static_cast<int64_t>(op.getKvHeads()));
     auto depth = d ? d->getConstant() : std::nullopt, width = dv ? dv->getConstant() : std::nullopt;
     if (!depth || !width || *depth > kMostHead || *width > kMostHead)
       return op.emitOpError("expected heads of at most ") << kMostHead << " elements for " << target;
-    tile.threads = 128;
-    tile.shared = getAttentionShared(*depth, *width, tfm::getElementType(op.getQuery()));
-    formulas.blocks = q[0] * Dim(static_cast<int64_t>(op.getHeads())) * Dim::ceildiv(q[1], kAttentionQueries);
+    // As Device/Attention.h.
+    int64_t element = tfm::getElementType(op.getQuery()).getIntOrFloatBitWidth() / 8;
+    int64_t pitchK = llvm::alignTo(*depth * element, 128), pitchV = llvm::alignTo(*width * element, 128);
+    int64_t widest = std::max(pitchK, pitchV), warps = widest <= 512 ? 4 : 2;
+    int64_t keys = widest <= 256 ? 64 : widest <= 512 ? 32 : 16, queries = 16 * warps;
+    int64_t stage = keys * (pitchK + pitchV);
+    tile.threads = 32 * warps;
+    tile.shared = queries * pitchK + (queries * pitchK + 2 * stage <= 98304 ? 2 : 1) * stage + 4 * warps;
+    formulas.blocks = q[0] * Dim(static_cast<int64_t>(op.getHeads())) * Dim::ceildiv(q[1], queries);
     break;
   }
   case Strategy::Scatter:

@@ -19,12 +19,10 @@ mlir::FailureOr<kernel::ScheduleAttr> scheduleForCuda(kernel::FuncOp kernel, con
 /// The tile that a schedule says, which may be written by hand: checked.
 mlir::FailureOr<CudaTile> readCudaTile(kernel::FuncOp kernel, kernel::ScheduleAttr schedule);
 
-inline constexpr int64_t kCudaMapElements = 1024; // of a block of Map, as in Device/Map.h
-inline constexpr int64_t kManyTiles = 80;         // large ones of a contraction: from so many on they fill a device
+inline constexpr int64_t kCudaMapElements = 1024;    // of a block of Map, as in Device/Map.h
+inline constexpr int64_t kManyTiles = 80;            // large ones of a contraction: from so many on they fill a device
 inline constexpr int64_t kContractionShared = 98880; // of Device/Contraction.h's tiles
-inline constexpr int64_t kAttentionQueries = 64;     // of a block, as in Device/Attention.h
 inline constexpr int64_t kMostHead = 256;            // elements of a head
-int64_t getAttentionShared(int64_t depth, int64_t width, mlir::Type element);
 inline constexpr int64_t kTeamRow = 2048; // elements of the longest row that is a warp's; longer ones are a block's
 /// For each row op of the plan, the elements of its input's row, where shared memory can keep them all; else nothing.
 llvm::SmallVector<int64_t> getRowBuffers(const KernelPlan &plan);

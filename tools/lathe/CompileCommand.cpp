@@ -1,6 +1,7 @@
 // lathe compile: an ONNX model, or the IR after a phase, to a package or to the IR after another phase.
 #include "compiler/Driver/Report.h"
 #include "mlir/IR/MLIRContext.h"
+#include "passes/Schedule/Cuda.h"
 #include "tools/lathe-run/Progress.h"
 #include "tools/lathe/Commands.h"
 #include "llvm/ADT/StringExtras.h"
@@ -15,7 +16,9 @@ using llvm::StringRef;
 static const std::vector<Flag> kFlags = [] {
   std::vector<Flag> flags = {
       {"-o", "FILE", "where the result goes; IR goes to stdout without it"},
-      {"--target", "LIST", "cpu (all of these), or cpu:x86-64-v3, cpu:x86-64-v4"},
+      {"--target", "LIST",
+       "cpu (all of these), or cpu:x86-64-v3, cpu:x86-64-v4; cuda:all, or cuda:sm_80, 86, 89, 90a, 100a, 120a"},
+      {"--nvrtc", "FILE", "NVRTC's library, for CUDA targets; else libnvrtc.so.13 or .12 where the loader finds it"},
       {"-O0", nullptr, "for debugging: a launch for each op of the ONNX graph, constants folded"},
       {"-O1", nullptr, "a launch for each op, with linear, attention, layer_norm ... recovered"},
       {"-O2", nullptr, "the default: ops fused, padded rows left out where no output reads them"},
@@ -52,22 +55,32 @@ static bool readPhase(const Arguments &arguments, const char *flag, Phase &phase
 }
 
 static bool readTargets(const Arguments &arguments, std::vector<std::string> &targets, std::string &error) {
-  const std::vector<std::string> all = {"x86-64-v4", "x86-64-v3"}; // the best first: the runtime takes the first it can
+  // In the order in which the runtime tries them.
+  const std::vector<std::string> cpus = {"x86-64-v4", "x86-64-v3"};
+  llvm::ArrayRef<StringRef> cudas = schedule::getCudaTargets();
+  std::vector<std::string> all = cpus, asked;
+  for (StringRef target : cudas)
+    all.push_back(target.str());
   std::string text = arguments.value("--target").value_or("cpu");
   for (StringRef part : llvm::split(StringRef(text), ',')) {
-    if (part == "cpu") {
-      targets = all;
-      continue;
-    }
     StringRef name = part;
-    if (!name.consume_front("cpu:") || !llvm::is_contained(all, name)) {
-      error = "--target: unknown target '" + part.str() + "'; one of cpu, cpu:" + llvm::join(all, ", cpu:");
+    if (part == "cpu") {
+      llvm::append_range(asked, cpus);
+    } else if (part == "cuda:all") {
+      for (StringRef target : cudas)
+        if (target.starts_with("cuda:"))
+          asked.push_back(target.str());
+    } else if ((name.consume_front("cpu:") && llvm::is_contained(cpus, name)) || llvm::is_contained(cudas, part)) {
+      asked.push_back(name.str());
+    } else {
+      error = "--target: unknown target '" + part.str() + "'; one of cpu, cpu:" + llvm::join(cpus, ", cpu:") +
+              ", cuda:all, " + llvm::join(cudas, ", ");
       return false;
     }
-    if (!llvm::is_contained(targets, name))
-      targets.push_back(name.str());
   }
-  llvm::sort(targets, std::greater<>());
+  for (const std::string &target : all)
+    if (llvm::is_contained(asked, target))
+      targets.push_back(target);
   return true;
 }
 
@@ -115,6 +128,7 @@ static int compile(const ModelSource &model, const Arguments &arguments) {
   options.requireFused = arguments.value("--require-fused").value_or("");
   options.weightsDirectory = arguments.value("--weights-dir").value_or("");
   options.saveTemps = arguments.value("--save-temps").value_or("");
+  options.nvrtc = arguments.value("--nvrtc").value_or("");
 
   std::string kind = arguments.value("--emit").value_or("package"), runner;
   if (kind == "exe") {

@@ -12,10 +12,10 @@
 namespace device {
 
 enum class Source {
-  Computed,  // by the kernel's methods
-  Rows,      // depth elements after each other for each row (of the right side: column)
-  Columns,   // right side: columns() elements after each other for each element of K
-  Panels     // right side: panels of 16 columns, each depth x 16 (kernel.panel)
+  Computed, // by the kernel's methods
+  Rows,     // depth elements after each other for each row (of the right side: column)
+  Columns,  // right side: columns() elements after each other for each element of K
+  Panels    // right side: panels of 16 columns, each depth x 16 (kernel.panel)
 };
 
 template <class Group, u32 kTileRows, u32 kTileColumns, u32 kWarpRows, u32 kStages> struct Contraction {
@@ -89,8 +89,7 @@ template <class Group, u32 kTileRows, u32 kTileColumns, u32 kWarpRows, u32 kStag
         index from = row(r), at = k + c * kChunk;
         bool inside = from >= 0 && at < depth;
         cp_async_16(shared<T>(tile + swizzle<128>(r, c * 16)).address(0),
-                    group.lhs_address(batch, inside ? from : 0, inside ? at : 0, inside ? kChunk : 0),
-                    inside ? 16 : 0);
+                    group.lhs_address(batch, inside ? from : 0, inside ? at : 0, inside ? kChunk : 0), inside ? 16 : 0);
       }
     } else {
       for (u32 i = thread(); i < kTileRows * kDepth; i += kThreads) {
@@ -110,8 +109,8 @@ template <class Group, u32 kTileRows, u32 kTileColumns, u32 kWarpRows, u32 kStag
         u32 n = i / 8, c = i % 8;
         index at = k + c * kChunk;
         bool inside = column + n < columns && at < depth;
-        const T *from = group.template rhs_address<kAnchor>(batch, inside ? column + n : 0, inside ? at : 0,
-                                                            inside ? kChunk : 0);
+        const T *from =
+            group.template rhs_address<kAnchor>(batch, inside ? column + n : 0, inside ? at : 0, inside ? kChunk : 0);
         cp_async_16(shared<T>(tile + swizzle<128>(n, c * 16)).address(0), from, inside ? 16 : 0);
       }
     } else if constexpr (Group::kRhs == Source::Columns) {
@@ -120,8 +119,8 @@ template <class Group, u32 kTileRows, u32 kTileColumns, u32 kWarpRows, u32 kStag
         u32 d = i / kChunks, c = i % kChunks;
         index at = column + c * kChunk;
         bool inside = k + d < depth && at < columns;
-        const T *from = group.template rhs_address<kAnchor>(batch, inside ? k + d : 0, inside ? at : 0,
-                                                            inside ? kChunk : 0);
+        const T *from =
+            group.template rhs_address<kAnchor>(batch, inside ? k + d : 0, inside ? at : 0, inside ? kChunk : 0);
         cp_async_16(shared<T>(tile + swizzle<kPitchB>(d, c * 16)).address(0), from, inside ? 16 : 0);
       }
     } else if constexpr (Group::kRhs == Source::Panels) {
@@ -130,8 +129,8 @@ template <class Group, u32 kTileRows, u32 kTileColumns, u32 kWarpRows, u32 kStag
         u32 c = i % kPerPanel, d = i / kPerPanel % kDepth, panel = i / kPerPanel / kDepth;
         index p = column / 16 + panel;
         bool inside = k + d < depth && p * 16 < columns;
-        const T *from = group.template rhs_address<kAnchor>(batch, inside ? p * depth + k + d : 0, c * kChunk,
-                                                            inside ? kChunk : 0);
+        const T *from =
+            group.template rhs_address<kAnchor>(batch, inside ? p * depth + k + d : 0, c * kChunk, inside ? kChunk : 0);
         cp_async_16(shared<T>(tile + swizzle<kPitchB>(d, panel * 16 * sizeof(T) + c * 16)).address(0), from,
                     inside ? 16 : 0);
       }
@@ -168,7 +167,7 @@ template <class Group, u32 kTileRows, u32 kTileColumns, u32 kWarpRows, u32 kStag
       typename Math::A a[kM];
 #pragma unroll
       for (u32 i = 0; i < kM; ++i)
-        Math::load_a(a[i], stage, firstRow + i * 16, k);
+        Math::template load_a<128>(a[i], stage, firstRow + i * 16, k);
 #pragma unroll
       for (u32 anchor = 0; anchor < Group::kAnchors; ++anchor)
 #pragma unroll
@@ -255,8 +254,13 @@ template <class Group, u32 kTileRows, u32 kTileColumns, u32 kWarpRows, u32 kStag
       return false;
     }
     index rowTile = remainder(tile, rowTiles), rest = divide(tile, rowTiles), columnTiles = column_tiles(g);
-    Contraction c{g,        divide(rest, columnTiles), rowTile * kTileRows, remainder(rest, columnTiles) * kColumns,
-                  g.rows(), g.columns(),               g.depth()};
+    Contraction c{g,
+                  divide(rest, columnTiles),
+                  rowTile * kTileRows,
+                  remainder(rest, columnTiles) * kColumns,
+                  g.rows(),
+                  g.columns(),
+                  g.depth()};
     if constexpr (Group::kSkips)
       if (!c.list_rows())
         return true;

@@ -2,8 +2,8 @@
 // m16n8: with g = lane / 4 and t = lane % 4, d[0] (g, 2t), d[1] (g, 2t + 1), d[2] (g + 8, 2t), d[3] (g + 8, 2t + 1).
 //
 // A tile has rows of kPitch bytes, a multiple of 128. Its 16-byte chunks are swizzled, chunk ^ (row % 8), as TMA's
-// 128-byte mode does: eight rows at one place lie in eight different groups of banks. Tiles of the left side have a row of
-// the matrix in a row. Tiles of the right side have a column in a row, or, `Across`, an element of K.
+// 128-byte mode does: eight rows at one place lie in eight different groups of banks. Tiles of the left side have a row
+// of the matrix in a row. Tiles of the right side have a column in a row, or, `Across`, an element of K.
 namespace device {
 
 template <u32 kPitch> LATHE_DEVICE u32 swizzle(u32 row, u32 byte) { return row * kPitch + (byte ^ ((row & 7) << 4)); }
@@ -26,9 +26,9 @@ struct F32 {
   struct B {
     Vector<float, 4> columns[2];
   };
-  static LATHE_DEVICE void load_a(A &a, u32 tile, u32 row, u32 k) {
+  template <u32 kPitch> static LATHE_DEVICE void load_a(A &a, u32 tile, u32 row, u32 k) {
     for (u32 i = 0; i < 2; ++i)
-      a.rows[i] = shared<Vector<float, 4>>(tile + swizzle<128>(row + lane() / 4 + 8 * i, k * 4)).load(0);
+      a.rows[i] = shared<Vector<float, 4>>(tile + swizzle<kPitch>(row + lane() / 4 + 8 * i, k * 4)).load(0);
   }
   /// Two n8 blocks from the column on.
   template <bool Across, u32 kPitch> static LATHE_DEVICE void load_b(B (&b)[2], u32 tile, u32 column, u32 k) {
@@ -51,6 +51,26 @@ struct F32 {
       for (int i = 0; i < 4; ++i)
         d[i] = fmaf(a.rows[i / 2][k], b.columns[i % 2][k], d[i]);
   }
+  static LATHE_DEVICE float exponential(float x) { return expf(x); }
+  template <u32 kScores, u32 kSums, u32 kPitch>
+  static LATHE_DEVICE void weigh(float (&sums)[kSums][4], const float (&weights)[kScores][4], u32 tile) {
+#pragma unroll
+    for (u32 k = 0; k < kScores * 8; k += kStep) {
+      A a; // from the lanes of the row that hold these columns
+#pragma unroll
+      for (u32 j = 0; j < 4; ++j)
+#pragma unroll
+        for (u32 r = 0; r < 2; ++r)
+          a.rows[r][int(j)] = shuffle(weights[k / 8][r * 2 + j % 2], lane() / 4 * 4 + (k % 8 + j) / 2);
+#pragma unroll
+      for (u32 j = 0; j < kSums; j += 2) {
+        B b[2];
+        load_b<true, kPitch>(b, tile, j * 8, k);
+        multiply(sums[j], a, b[0]);
+        multiply(sums[j + 1], a, b[1]);
+      }
+    }
+  }
 };
 
 /// f32 in memory, its products rounded to tf32.
@@ -63,9 +83,9 @@ struct Tf32 {
   struct B {
     u32 r[2];
   };
-  static LATHE_DEVICE void load_a(A &a, u32 tile, u32 row, u32 k) {
+  template <u32 kPitch> static LATHE_DEVICE void load_a(A &a, u32 tile, u32 row, u32 k) {
     for (u32 i = 0; i < 4; ++i) {
-      u32 place = swizzle<128>(row + lane() / 4 + 8 * (i % 2), (k + lane() % 4 + 4 * (i / 2)) * 4);
+      u32 place = swizzle<kPitch>(row + lane() / 4 + 8 * (i % 2), (k + lane() % 4 + 4 * (i / 2)) * 4);
       a.r[i] = to_tf32(shared<float>(tile + place).load(0));
     }
   }
@@ -78,6 +98,24 @@ struct Tf32 {
       }
   }
   static LATHE_DEVICE void multiply(float (&d)[4], const A &a, const B &b) { mma_m16n8k8_tf32(d, a.r, b.r); }
+  static LATHE_DEVICE float exponential(float x) { return exp2_approx(x * 1.44269504f); }
+  template <u32 kScores, u32 kSums, u32 kPitch>
+  static LATHE_DEVICE void weigh(float (&sums)[kSums][4], const float (&weights)[kScores][4], u32 tile) {
+#pragma unroll
+    for (u32 k = 0; k < kScores; ++k) {
+      // The order of K is free: column 2t of the weights stands for t, 2t + 1 for t + 4.
+      A a{{to_tf32(weights[k][0]), to_tf32(weights[k][2]), to_tf32(weights[k][1]), to_tf32(weights[k][3])}};
+#pragma unroll
+      for (u32 j = 0; j < kSums; ++j) {
+        B b;
+        for (u32 i = 0; i < 2; ++i) {
+          u32 place = swizzle<kPitch>(k * 8 + lane() % 4 * 2 + i, (j * 8 + lane() / 4) * 4);
+          b.r[i] = to_tf32(shared<float>(tile + place).load(0));
+        }
+        multiply(sums[j], a, b);
+      }
+    }
+  }
 };
 
 /// f16 or bf16.
@@ -90,8 +128,8 @@ template <class Type> struct Half {
   struct B {
     u32 r[2];
   };
-  static LATHE_DEVICE void load_a(A &a, u32 tile, u32 row, u32 k) {
-    ldmatrix_x4(a.r, shared<T>(tile + swizzle<128>(row + lane() % 16, (k + lane() / 16 * 8) * 2)).address(0));
+  template <u32 kPitch> static LATHE_DEVICE void load_a(A &a, u32 tile, u32 row, u32 k) {
+    ldmatrix_x4(a.r, shared<T>(tile + swizzle<kPitch>(row + lane() % 16, (k + lane() / 16 * 8) * 2)).address(0));
   }
   template <bool Across, u32 kPitch> static LATHE_DEVICE void load_b(B (&b)[2], u32 tile, u32 column, u32 k) {
     u32 r[4];
@@ -106,6 +144,23 @@ template <class Type> struct Half {
       b[i / 2].r[i % 2] = r[i];
   }
   static LATHE_DEVICE void multiply(float (&d)[4], const A &a, const B &b) { mma_m16n8k16(d, a.r, b.r, T()); }
+  static LATHE_DEVICE float exponential(float x) { return exp2_approx(x * 1.44269504f); }
+  template <u32 kScores, u32 kSums, u32 kPitch>
+  static LATHE_DEVICE void weigh(float (&sums)[kSums][4], const float (&weights)[kScores][4], u32 tile) {
+#pragma unroll
+    for (u32 k = 0; k < kScores; k += 2) {
+      A a;
+      for (u32 i = 0; i < 4; ++i)
+        a.r[i] = pack(weights[k + i / 2][i % 2 * 2], weights[k + i / 2][i % 2 * 2 + 1], T());
+#pragma unroll
+      for (u32 j = 0; j < kSums; j += 2) {
+        B b[2];
+        load_b<true, kPitch>(b, tile, j * 8, k * 8);
+        multiply(sums[j], a, b[0]);
+        multiply(sums[j + 1], a, b[1]);
+      }
+    }
+  }
 };
 
 } // namespace device

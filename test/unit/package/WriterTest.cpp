@@ -64,9 +64,8 @@ protected:
   FailureOr<package::Summary> write(StringRef text, StringRef path) {
     auto module = parseSourceString<ModuleOp>(text, &context);
     EXPECT_TRUE(module);
-    package::TargetCode code{"x86-64",
-                             ArrayRef<char>(reinterpret_cast<const char *>(elf.data()), elf.size()),
-                             {{"rows", "add_stored"}, {"panels", "add_stored"}}};
+    package::TargetCode code{
+        "x86-64", std::vector<char>(elf.begin(), elf.end()), {{"rows", {"add_stored"}}, {"panels", {"add_stored"}}}};
     package::WriteOptions options;
     options.name = "test";
     options.metadata["compiler"] = "test";
