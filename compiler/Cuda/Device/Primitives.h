@@ -48,7 +48,11 @@ template <class T, int N> struct alignas(sizeof(T) * N) Vector {
 template <class To, class From> LATHE_DEVICE To bit_cast(const From &from) {
   static_assert(sizeof(To) == sizeof(From), "bit_cast keeps the size");
   To to;
+#ifdef LATHE_CUDA_SIM
   __builtin_memcpy(&to, &from, sizeof(To));
+#else
+  memcpy(&to, &from, sizeof(To));
+#endif
   return to;
 }
 
