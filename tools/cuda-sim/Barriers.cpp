@@ -6,13 +6,22 @@
 using namespace lathe::sim;
 
 namespace {
+void checkCount(NamedBarrier &barrier, u32 id, u32 expected, const char *what, Site site) {
+  if (id < 1 || id > 15)
+    here->fail(site, "%s: barrier %u: expected 1 to 15", what, id);
+  if (!expected || expected % 32 || expected > here->roundedThreads)
+    here->fail(site, "%s of %u threads: expected whole warps, at most the block's %zu threads", what, expected,
+               here->threads.size());
+  if (barrier.arrived && barrier.expected != expected)
+    here->fail(site, "%s: barrier %u of %u threads, but others wait there for %u", what, id, expected,
+               barrier.expected);
+  barrier.expected = expected;
+}
 // bar.sync is for whole warps: all lanes execute the same one.
-void enter(u32 id, u32 expected, bool waits, const char *what, Site site) {
+void enter(NamedBarrier &barrier, const char *what, Site site) {
   Block &b = *here;
   Thread &self = b.current();
   Warp &w = b.warp();
-  NamedBarrier &barrier = b.barriers[id];
-  u32 lane = 1u << self.id % 32;
   if (w.arrived)
     b.fail(site, "divergence: %s, while other lanes wait in %s of %s:%d", what, nameOf(w.kind), w.site.file,
            w.site.line);
@@ -21,21 +30,11 @@ void enter(u32 id, u32 expected, bool waits, const char *what, Site site) {
   if (w.atBarrier && !Block::sameSite(w.barrierSite, site))
     b.fail(site, "divergence: %s, while other lanes wait in the barrier of %s:%d", what, w.barrierSite.file,
            w.barrierSite.line);
-  if (expected) {
-    if (expected % 32 || expected > b.roundedThreads)
-      b.fail(site, "%s of %u threads: expected whole warps, at most the block's %zu threads", what, expected,
-             b.threads.size());
-    if (barrier.arrived && barrier.expected != expected)
-      b.fail(site, "%s: barrier %u of %u threads, but others wait there for %u", what, id, expected, barrier.expected);
-  }
-  barrier.expected = expected;
   barrier.gathering.add(self);
   ++barrier.arrived;
-  if (waits) {
-    barrier.waiting.push_back(self.id);
-    w.atBarrier |= lane;
-    w.barrierSite = site;
-  }
+  barrier.waiting.push_back(self.id);
+  w.atBarrier |= 1u << self.id % 32;
+  w.barrierSite = site;
 }
 void release(Block &b, NamedBarrier &barrier) {
   KnowledgeRef known = barrier.gathering.take();
@@ -48,10 +47,6 @@ void release(Block &b, NamedBarrier &barrier) {
   barrier.waiting.clear();
   barrier.arrived = 0;
 }
-void checkNamed(u32 id, Site site) {
-  if (id < 1 || id > 15)
-    here->fail(site, "named barrier %u: expected 1 to 15", id);
-}
 } // namespace
 
 namespace lathe::sim {
@@ -63,7 +58,7 @@ void releaseBlockBarrier(Block &b) {
 
 void device::sim_sync_block(Site site) {
   Block &b = *here;
-  enter(0, 0, true, "sync_block", site);
+  enter(b.barriers[0], "sync_block", site);
   if (b.barriers[0].arrived != b.live)
     return b.wait("sync_block", site);
   releaseBlockBarrier(b);
@@ -71,21 +66,27 @@ void device::sim_sync_block(Site site) {
 }
 
 void device::sim_sync_named(u32 id, u32 threads, Site site) {
-  checkNamed(id, site);
   Block &b = *here;
-  enter(id, threads, true, "sync_named", site);
-  if (b.barriers[id].arrived != threads)
+  NamedBarrier &barrier = b.barriers[id % 16];
+  checkCount(barrier, id, threads, "sync_named", site);
+  enter(barrier, "sync_named", site);
+  if (barrier.arrived != threads)
     return b.wait("sync_named", site);
-  release(b, b.barriers[id]);
+  release(b, barrier);
   b.mayYield();
 }
 
 void device::sim_arrive_named(u32 id, u32 threads, Site site) {
-  checkNamed(id, site);
   Block &b = *here;
-  enter(id, threads, false, "arrive_named", site);
-  if (b.barriers[id].arrived == threads)
-    release(b, b.barriers[id]);
+  b.collective(Collective::arrive, nullptr, nullptr, site, true, [&](Warp &w) {
+    NamedBarrier &barrier = b.barriers[id % 16];
+    checkCount(barrier, id, threads, "arrive_named", site);
+    for (u32 lanes = w.all; lanes; lanes &= lanes - 1)
+      barrier.gathering.add(b.threads[(b.current().id & ~31u) + __builtin_ctz(lanes)]);
+    barrier.arrived += __builtin_popcount(w.all);
+    if (barrier.arrived == threads)
+      release(b, barrier);
+  });
 }
 
 void device::sim_sync_warp(Site site) {

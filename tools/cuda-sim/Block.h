@@ -82,7 +82,7 @@ private:
   KnowledgeRef last; // the table that was merged last: neighbours mostly share one
 };
 
-enum class Collective : u32 { none, syncWarp, shuffle, ballot, ldmatrix, mma };
+enum class Collective : u32 { none, syncWarp, arrive, shuffle, ballot, ldmatrix, mma };
 const char *nameOf(Collective);
 
 struct Warp {

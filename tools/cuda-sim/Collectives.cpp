@@ -32,7 +32,8 @@ __attribute__((target_clones("avx2", "default"))) void multiply(float (*d)[8], c
 
 namespace lathe::sim {
 const char *nameOf(Collective kind) {
-  static const char *const names[] = {"nothing", "sync_warp", "a shuffle", "a ballot", "ldmatrix", "mma"};
+  static const char *const names[] = {"nothing",  "sync_warp", "arrive_named", "a shuffle",
+                                      "a ballot", "ldmatrix",  "mma"};
   return names[u32(kind)];
 }
 } // namespace lathe::sim
