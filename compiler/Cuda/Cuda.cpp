@@ -65,7 +65,8 @@ FailureOr<CudaObject> cuda::emitCuda(ModuleOp module, StringRef target, const Em
   if (!code) {
     std::string what = llvm::toString(code.takeError());
     // The first lines say most; the rest is kept on request.
-    InFlightDiagnostic diagnostic = module.emitError("can't compile the kernels for ") << target << ": " << what;
+    InFlightDiagnostic diagnostic = mlir::emitError(module.getLoc(), "can't compile the kernels for ");
+    diagnostic << target << ": " << what;
     if (!object.log.empty())
       diagnostic.attachNote() << StringRef(object.log).take_front(2000)
                               << "\nhint: --save-temps=DIR keeps the source and the whole log";

@@ -146,7 +146,7 @@ template <class Op> struct Attention {
   LATHE_DEVICE void multiply(State &state, index begin, u32 stage) const {
     u32 tileK = kTileQ + stage * kStage, tileV = tileK + kTileK;
     float scores[kScores][4] = {};
-#pragma unroll
+#pragma unroll Math::kUnroll
     for (u32 k = 0; k < Op::kDepth; k += Math::kStep) {
       typename Math::A a;
       Math::template load_a<kPitchK>(a, 0, warp() * 16, k);
@@ -159,7 +159,7 @@ template <class Op> struct Attention {
       }
     }
     index query = first + warp() * 16 + lane() / 4, key = begin + lane() % 4 * 2;
-    constexpr float kNone = -__builtin_huge_valf();
+    const float kNone = -infinity();
     float most[2] = {state.most[0], state.most[1]};
 #pragma unroll
     for (u32 j = 0; j < kScores; ++j)
@@ -207,14 +207,14 @@ template <class Op> struct Attention {
         result /= float(keys);
       }
       if constexpr (Op::kMaskedRow == MaskedRow::Unmasked) {
-        float most = -__builtin_huge_valf(), total = 0;
+        float most = -infinity(), total = 0;
         for (index j = 0; j < keys; ++j) {
           float product = 0;
           for (index d = 0; d < Op::kDepth; ++d)
             product = fmaf(to_float(op.query(batch, query, head * Op::kDepth + d)),
                            to_float(op.key(batch, j, kvHead * Op::kDepth + d)), product);
           float s = score(product, query, j), next = fmaxf(s, most);
-          float reference = next == -__builtin_huge_valf() ? 0 : next;
+          float reference = next == -infinity() ? 0 : next;
           float weight = expf(s - reference), change = expf(most - reference);
           result = fmaf(to_float(op.value(batch, j, column)), weight, result * change);
           total = fmaf(total, change, weight);
@@ -230,6 +230,7 @@ template <class Op> struct Attention {
     index query = first + warp() * 16 + lane() / 4;
     float inverse[2];
     u32 unseen[2] = {};
+#pragma unroll
     for (u32 r = 0; r < 2; ++r) {
       float total = state.total[r];
       total += shuffle_xor(total, 1);
@@ -241,7 +242,9 @@ template <class Op> struct Attention {
           unseen[r] |= (seen >> (4 * g) & 15) ? 0 : 1u << g;
       }
     }
+#pragma unroll
     for (u32 j = 0; j < kSums; ++j)
+#pragma unroll
       for (u32 q = 0; q < 4; ++q) {
         index i = query + q / 2 * 8, column = j * 8 + lane() % 4 * 2 + q % 2;
         if (i < queries && column < Op::kWidth && !(unseen[q / 2] >> (lane() / 4) & 1))
@@ -250,7 +253,7 @@ template <class Op> struct Attention {
     if constexpr (kRestricted)
       for (u32 r = 0; r < 16; ++r) {
         index i = first + warp() * 16 + r;
-        if (i < queries && (unseen[r / 8] >> (r % 8) & 1))
+        if (i < queries && ((r < 8 ? unseen[0] : unseen[1]) >> (r % 8) & 1))
           store_unseen(i);
       }
   }
@@ -270,7 +273,7 @@ template <class Op> struct Attention {
     if constexpr (Op::kWindow)
       from = maximum(first + offset - op.window() + 1, index(0)) / kKeys * kKeys;
     State state = {};
-    state.most[0] = state.most[1] = -__builtin_huge_valf();
+    state.most[0] = state.most[1] = -infinity();
     if (from < to) {
       load_queries();
       load_keys(from, 0);

@@ -162,7 +162,7 @@ template <class Group, u32 kTileRows, u32 kTileColumns, u32 kWarpRows, u32 kStag
 
   LATHE_DEVICE void multiply(Sums &sums, u32 stage) const {
     u32 firstRow = warp() / kWarpColumns * kM * 16, firstColumn = warp() % kWarpColumns * kN * 8;
-#pragma unroll
+#pragma unroll Math::kUnroll
     for (u32 k = 0; k < kDepth; k += Math::kStep) {
       typename Math::A a[kM];
 #pragma unroll

@@ -1,4 +1,15 @@
 // Scalars of generated code: what C++ has no word for, or another meaning than the model.
+#ifdef LATHE_CUDA_SIM
+extern "C" {
+float expf(float), logf(float), sqrtf(float), sinf(float), cosf(float), erff(float), tanhf(float), floorf(float);
+float ceilf(float), rintf(float), fabsf(float), powf(float, float), fmaf(float, float, float), fmodf(float, float);
+float fmaxf(float, float), fminf(float, float);
+double exp(double), log(double), sqrt(double), sin(double), cos(double), erf(double), tanh(double), floor(double);
+double ceil(double), rint(double), fabs(double), pow(double, double), fma(double, double, double), fmod(double, double);
+double fmax(double, double), fmin(double, double);
+}
+#endif
+
 namespace device {
 using i8 = signed char;
 using i16 = short;
@@ -30,25 +41,45 @@ template <class T, index kCount> __device__ __forceinline__ Table<T, kCount> tab
   return {values};
 }
 
-/// Unsigned division; most indices fit in 32 bits, which divide much faster.
-__device__ __forceinline__ index divide(index a, index b) {
-  u64 x = u64(a), y = u64(b);
-  return (x | y) >> 32 ? index(x / y) : index(u32(x) / u32(y));
+/// Bit by bit: the compiler's own division of 64 bits is a call, for which a kernel would need a stack.
+__device__ inline u64 divide_wide(u64 x, u64 y) {
+  u64 quotient = 0, rest = 0;
+#pragma unroll 1
+  for (int i = 63; i >= 0; --i) {
+    rest = rest << 1 | (x >> i & 1);
+    if (rest >= y) {
+      rest -= y;
+      quotient |= u64(1) << i;
+    }
+  }
+  return quotient;
 }
-__device__ __forceinline__ index remainder(index a, index b) {
-  u64 x = u64(a), y = u64(b);
-  return (x | y) >> 32 ? index(x % y) : index(u32(x) % u32(y));
+
+/// Unsigned division. Indices fit in 32 bits but in the largest tensors.
+template <class A, class B> LATHE_DEVICE auto divide(A a, B b) {
+  if constexpr (sizeof(A) == 8 || sizeof(B) == 8) {
+    u64 x = u64(a), y = u64(b);
+    return (x | y) >> 32 ? index(divide_wide(x, y)) : index(u32(x) / u32(y));
+  } else {
+    constexpr u32 kMask = ~0u >> (32 - 8 * sizeof(A));
+    return A((u32(a) & kMask) / (u32(b) & kMask));
+  }
 }
-__device__ __forceinline__ i32 divide(i32 a, i32 b) { return i32(u32(a) / u32(b)); }
-__device__ __forceinline__ i32 remainder(i32 a, i32 b) { return i32(u32(a) % u32(b)); }
-__device__ __forceinline__ i16 divide(i16 a, i16 b) { return i16(u16(a) / u16(b)); }
-__device__ __forceinline__ i16 remainder(i16 a, i16 b) { return i16(u16(a) % u16(b)); }
-__device__ __forceinline__ i8 divide(i8 a, i8 b) { return i8(u8(a) / u8(b)); }
-__device__ __forceinline__ i8 remainder(i8 a, i8 b) { return i8(u8(a) % u8(b)); }
+template <class A, class B> LATHE_DEVICE auto remainder(A a, B b) {
+  if constexpr (sizeof(A) == 8 || sizeof(B) == 8) {
+    u64 x = u64(a), y = u64(b);
+    return (x | y) >> 32 ? index(x - divide_wide(x, y) * y) : index(u32(x) % u32(y));
+  } else {
+    constexpr u32 kMask = ~0u >> (32 - 8 * sizeof(A));
+    return A((u32(a) & kMask) % (u32(b) & kMask));
+  }
+}
+
+LATHE_DEVICE float infinity() { return bit_cast<float>(0x7f800000u); }
 
 /// Of floats: NaN if either is.
-template <class T> __device__ __forceinline__ T maximum(T a, T b) { return a > b || a != a ? a : b; }
-template <class T> __device__ __forceinline__ T minimum(T a, T b) { return a < b || a != a ? a : b; }
+template <class A, class B> LATHE_DEVICE auto maximum(A a, B b) { return a > b || a != a ? a : b; }
+template <class A, class B> LATHE_DEVICE auto minimum(A a, B b) { return a < b || a != a ? a : b; }
 
 /// base^exponent modulo 2^n; 1 / base^-exponent, rounded towards zero, for negative ones.
 template <class T> __device__ inline T power(T base, T exponent) {
