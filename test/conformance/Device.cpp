@@ -38,9 +38,7 @@ public:
 std::unique_ptr<Device> conformance::createDevice(StringRef name) {
   if (name == "reference")
     return std::make_unique<ReferenceDevice>();
-  if (name.consume_front("cpu:"))
-    return createCpuDevice(name);
-  return nullptr;
+  return createCompiledDevice(name);
 }
 
 void ChildPool::run(size_t count, llvm::function_ref<void(size_t, llvm::raw_ostream &)> task,

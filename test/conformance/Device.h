@@ -1,4 +1,4 @@
-// Where the conformance suite and the models run: the reference, or generated code for one instruction set.
+// Where the conformance suite and the models run: the reference, or generated code for one target.
 #pragma once
 #include "tools/lathe/ReferenceTensor.h"
 
@@ -26,9 +26,10 @@ public:
   }
 };
 
-/// `reference`, `cpu:ISA`, or `cpu:ISA:SCHEDULE` for the schedule of another instruction set; null for other names.
+/// `reference`; `cpu:ISA`, or `cpu:ISA:SCHEDULE` for the schedule of another instruction set; `cuda-sim`; `cuda`, the
+/// machine's first device. Null for other names.
 std::unique_ptr<Device> createDevice(llvm::StringRef name);
-std::unique_ptr<Device> createCpuDevice(llvm::StringRef name);
+std::unique_ptr<Device> createCompiledDevice(llvm::StringRef name);
 
 using tool::fromReference;
 using tool::toReference;

@@ -1,6 +1,7 @@
-// Generated code as a device: `lathe compile` makes a package for one instruction set, the runtime runs it in this
-// process. Every run is done twice, with the inputs at another alignment, and must give the same bits. The schedule may
-// be another instruction set's, so that what is emitted for AVX-512 runs on a machine without it, in halves.
+// Generated code as a device: `lathe compile` makes a package for one target, the runtime runs it in this process.
+// Every run is repeated, with the inputs at another alignment, and must give the same bits. On a CPU the schedule may be
+// another instruction set's, so that what is emitted for AVX-512 runs on a machine without it, in halves. On cuda-sim the
+// runs differ in the order of the threads, and in when copies arrive.
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "test/conformance/Device.h"
 #include "tools/lathe-run/Model.h"
@@ -32,22 +33,30 @@ private:
   std::vector<char> storage;
 };
 
-class CpuExecutable : public Executable {
+class CompiledExecutable : public Executable {
 public:
-  CpuExecutable(MLIRContext *context, std::vector<std::string> names) : context(context), names(std::move(names)) {}
+  CompiledExecutable(MLIRContext *context, std::vector<std::string> names, bool simulated)
+      : context(context), names(std::move(names)), simulated(simulated) {}
   tool::Model model;
 
   FailureOr<SmallVector<reference::Tensor>> run(ArrayRef<reference::Tensor> inputs) override {
-    auto aligned = run(inputs, 0);
-    if (failed(aligned))
-      return failure();
-    auto shifted = run(inputs, 1);
-    if (failed(shifted))
-      return failure();
-    for (auto [one, other] : llvm::zip(*aligned, *shifted))
-      if (one.getBytes() != other.getBytes())
-        return fail("results depend on the alignment of the inputs");
-    return aligned;
+    FailureOr<SmallVector<reference::Tensor>> first = failure();
+    for (unsigned turn = 0, turns = simulated ? 3 : 2; turn < turns; ++turn) {
+      if (simulated) { // the emulated driver reads these at each launch
+        setenv("LATHE_SIM_SEED", std::to_string(turn).c_str(), 1);
+        setenv("LATHE_SIM_ASYNC", turn % 2 ? "early" : "late", 1);
+      }
+      auto results = run(inputs, turn);
+      if (failed(results))
+        return failure();
+      if (turn == 0)
+        first = results;
+      for (auto [one, other] : llvm::zip(*first, *results))
+        if (one.getBytes() != other.getBytes())
+          return fail(simulated ? "results depend on the order of threads"
+                                : "results depend on the alignment of the inputs");
+    }
+    return first;
   }
 
 private:
@@ -85,6 +94,7 @@ private:
 
   MLIRContext *context;
   std::vector<std::string> names;
+  bool simulated;
 };
 
 std::string findLathe() {
@@ -96,19 +106,25 @@ std::string findLathe() {
   return found ? *found : "";
 }
 
-class CpuDevice : public Device {
+class CompiledDevice : public Device {
 public:
-  CpuDevice(StringRef isa, StringRef schedule) : isa(isa), schedule(schedule), lathe(findLathe()) {}
-  std::string getName() const override { return "cpu:" + isa + (schedule == isa ? "" : ":" + schedule); }
+  /// `target` is as of lathe compile's --target; `schedule`, if another, that of another instruction set.
+  CompiledDevice(StringRef target, StringRef schedule) : target(target), schedule(schedule), lathe(findLathe()) {}
+  std::string getName() const override { return target + (schedule == target ? "" : ":" + schedule.substr(4)); }
 
   std::string whyUnavailable() const override {
+    if (lathe.empty())
+      return "there is no lathe to compile with";
+    if (isCuda())
+      return isSimulated() && !llvm::sys::findProgramByName("clang++-22") ? "there is no clang++-22" : "";
     auto has = [features = llvm::sys::getHostCPUFeatures()](ArrayRef<StringRef> names) {
       return llvm::all_of(names, [&](StringRef name) { return features.lookup(name); });
     };
+    StringRef isa = StringRef(target).substr(4);
     if (!has({"avx2", "fma", "bmi", "bmi2", "f16c"}) ||
         (isa == "x86-64-v4" && !has({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})))
-      return "this machine has no " + isa;
-    return lathe.empty() ? "there is no lathe to compile with" : "";
+      return "this machine has no " + isa.str();
+    return "";
   }
 
   FailureOr<std::unique_ptr<Executable>> load(ModuleOp module) override {
@@ -133,7 +149,7 @@ private:
     if (fs::createTemporaryFile("conformance", "txt", log))
       return module.emitError("can't make a temporary file");
     llvm::FileRemover remover(log);
-    std::string flag = ("--target=cpu:" + target).str();
+    std::string flag = ("--target=" + target).str();
     SmallVector<StringRef> command{lathe, "compile", "-o", output, flag};
     command.append(arguments.begin(), arguments.end());
     std::optional<StringRef> redirects[] = {StringRef(""), StringRef(log), StringRef(log)};
@@ -146,7 +162,7 @@ private:
            << status << " " << message << ": " << (text ? (*text)->getBuffer().trim() : StringRef());
   }
 
-  /// The IR after the schedule phase for `schedule`, said to be for `isa`.
+  /// The IR after the schedule phase for `schedule`, said to be for `target`.
   LogicalResult takeSchedule(ModuleOp module, ArrayRef<StringRef> arguments, StringRef file) {
     SmallVector<StringRef> all(arguments);
     all.push_back("--compile-to=schedule");
@@ -157,7 +173,7 @@ private:
     llvm::raw_fd_ostream os(file, error);
     if (!text || error)
       return module.emitError("can't rewrite a temporary file");
-    std::string from = "target = \"" + schedule + "\"", to = "target = \"" + isa + "\"";
+    std::string from = "target = \"" + schedule.substr(4) + "\"", to = "target = \"" + target.substr(4) + "\"";
     SmallVector<StringRef> parts;
     (*text)->getBuffer().split(parts, from);
     llvm::interleave(parts, os, to);
@@ -170,10 +186,10 @@ private:
         fs::createTemporaryFile("conformance", "mlir", scheduled))
       return module.emitError("can't make a temporary file");
     llvm::FileRemover removePackage(package), removeScheduled(scheduled);
-    if (schedule != isa && failed(takeSchedule(module, arguments, scheduled)))
+    if (schedule != target && failed(takeSchedule(module, arguments, scheduled)))
       return failure();
-    if (failed(runLathe(module, schedule == isa ? arguments : ArrayRef<StringRef>{"--compile-from=schedule", scheduled},
-                        isa, package)))
+    if (failed(runLathe(module, schedule == target ? arguments : ArrayRef<StringRef>{"--compile-from=schedule", scheduled},
+                        target, package)))
       return failure();
     std::vector<std::string> names;
     auto main = module.lookupSymbol<func::FuncOp>("main");
@@ -181,10 +197,15 @@ private:
       auto name = main.getArgAttrOfType<StringAttr>(i, tfm::kNameAttr);
       names.push_back(name ? name.str() : "");
     }
-    auto executable = std::make_unique<CpuExecutable>(module.getContext(), std::move(names));
+    auto executable = std::make_unique<CompiledExecutable>(module.getContext(), std::move(names), isSimulated());
     tool::ModelOptions options;
     options.threads = 2;
-    options.target = isa;
+    if (isCuda())
+      options.device = "cuda:0";
+    else
+      options.target = target.substr(4);
+    if (isSimulated())
+      options.cudaDriver = (path::parent_path(path::parent_path(lathe)) + "/lib/libcuda-sim.so").str();
     std::string error;
     if (!executable->model.load({package.str().str(), std::nullopt}, options, error) ||
         !executable->model.createContext(options, error))
@@ -192,14 +213,21 @@ private:
     return std::unique_ptr<Executable>(std::move(executable));
   }
 
-  std::string isa, schedule, lathe;
+  bool isSimulated() const { return target == "cuda-sim"; }
+  bool isCuda() const { return StringRef(target).starts_with("cuda"); }
+
+  std::string target, schedule, lathe;
 };
 } // namespace
 
-std::unique_ptr<Device> conformance::createCpuDevice(StringRef name) {
+std::unique_ptr<Device> conformance::createCompiledDevice(StringRef name) {
+  if (name == "cuda-sim" || name == "cuda")
+    return std::make_unique<CompiledDevice>(name == "cuda" ? "cuda:all" : name, name == "cuda" ? "cuda:all" : name);
+  if (!name.consume_front("cpu:"))
+    return nullptr;
   auto [isa, schedule] = name.split(':');
   for (StringRef part : {isa, schedule.empty() ? isa : schedule})
     if (part != "x86-64-v3" && part != "x86-64-v4")
       return nullptr;
-  return std::make_unique<CpuDevice>(isa, schedule.empty() ? isa : schedule);
+  return std::make_unique<CompiledDevice>(("cpu:" + isa).str(), ("cpu:" + (schedule.empty() ? isa : schedule)).str());
 }
