@@ -48,8 +48,8 @@ void tryComplete(Mbarrier &mbarrier, Site site) {
                "has: they may wait for ever",
                mbarrier.address, mbarrier.unobserved);
   ++mbarrier.phase;
-  u32 actor = here->mbarrierActor(&mbarrier - here->async->mbarriers.data());
-  mbarrier.completed = mbarrier.gathering.take(actor, mbarrier.phase);
+  (*mbarrier.gathering).seen[here->mbarrierActor(&mbarrier - here->async->mbarriers.data())] = here->tick();
+  mbarrier.completed = mbarrier.gathering.take();
   mbarrier.joinFrom = mbarrier.joined = nullptr;
   mbarrier.missing = mbarrier.count;
   mbarrier.unobserved = mbarrier.waiting.size();
@@ -107,7 +107,7 @@ void land(const Transfer &transfer) {
 void arrive(const Transfer &transfer) {
   Mbarrier &mbarrier = here->async->mbarriers[transfer.mbarrier];
   u32 bytes = boxBytes(transfer.map);
-  landWrite(transfer.offset, bytes, Block::stamp(here->mbarrierActor(transfer.mbarrier), mbarrier.phase + 1));
+  landWrite(transfer.offset, bytes, Block::stamp(here->mbarrierActor(transfer.mbarrier), here->tick()));
   mbarrier.bytes -= bytes;
   tryComplete(mbarrier, transfer.site);
 }
@@ -238,6 +238,7 @@ void device::sim_mbarrier_arrive(u32 address, Site site) {
     here->fail(site, "mbarrier_arrive at %u: all %u arrivals of phase %u have come", address, mbarrier.count,
                mbarrier.phase);
   mbarrier.gathering.add(here->current());
+  here->tick(here->current());
   --mbarrier.missing;
   tryComplete(mbarrier, site);
 }

@@ -28,5 +28,6 @@ struct Transfer {
 struct AsyncState {
   std::vector<Mbarrier> mbarriers;
   std::vector<Transfer> transfers;
+  u32 warpgroups = 0; // that have used wgmma, up to the last
 };
 } // namespace lathe::sim

@@ -37,10 +37,15 @@ void enter(NamedBarrier &barrier, const char *what, Site site) {
   w.barrierSite = site;
 }
 void release(Block &b, NamedBarrier &barrier) {
+  for (u32 id : barrier.waiting)
+    (*barrier.gathering).seen[id] = b.now();
+  if (&barrier == b.barriers)
+    b.setFloor(*barrier.gathering);
   KnowledgeRef known = barrier.gathering.take();
+  b.tick();
   for (u32 id : barrier.waiting) {
     b.warps[id / 32].atBarrier &= ~(1u << id % 32);
-    b.acquire(b.threads[id], known);
+    b.leave(b.threads[id], known);
     if (&b.threads[id] != &b.current())
       b.wake(id);
   }
@@ -81,8 +86,11 @@ void device::sim_arrive_named(u32 id, u32 threads, Site site) {
   b.collective(Collective::arrive, nullptr, nullptr, site, true, [&](Warp &w) {
     NamedBarrier &barrier = b.barriers[id % 16];
     checkCount(barrier, id, threads, "arrive_named", site);
-    for (u32 lanes = w.all; lanes; lanes &= lanes - 1)
-      barrier.gathering.add(b.threads[(b.current().id & ~31u) + __builtin_ctz(lanes)]);
+    for (u32 lanes = w.all; lanes; lanes &= lanes - 1) {
+      Thread &thread = b.threads[(b.current().id & ~31u) + __builtin_ctz(lanes)];
+      barrier.gathering.add(thread);
+      b.tick(thread);
+    }
     barrier.arrived += __builtin_popcount(w.all);
     if (barrier.arrived == threads)
       release(b, barrier);
@@ -97,7 +105,8 @@ void device::sim_sync_warp(Site site) {
     for (u32 lanes = w.all; lanes; lanes &= lanes - 1)
       gathering.add(b.threads[first + __builtin_ctz(lanes)]);
     KnowledgeRef known = gathering.take();
+    b.tick();
     for (u32 lanes = w.all; lanes; lanes &= lanes - 1)
-      b.acquire(b.threads[first + __builtin_ctz(lanes)], known);
+      b.leave(b.threads[first + __builtin_ctz(lanes)], known);
   });
 }

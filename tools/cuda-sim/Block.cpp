@@ -74,18 +74,18 @@ u32 anyBit(u32 bits, u32 first) {
 } // namespace
 
 void Knowledge::join(const Knowledge &other) {
+  floor = std::max(floor, other.floor);
   joinMax(seen, other.seen);
   joinMax(fenced, other.fenced);
 }
 
-void Gathering::add(Thread &thread) {
+void Gathering::add(const Thread &thread) {
   if (!table)
     table = std::make_shared<Knowledge>(*thread.known);
   else if (thread.known != last)
     table->join(*thread.known);
   last = thread.known;
   table->seen[thread.id] = thread.time;
-  here->tick(thread);
 }
 KnowledgeRef Gathering::take() {
   last = nullptr;
@@ -125,6 +125,7 @@ void Block::reset(u32 number) {
   for (NamedBarrier &barrier : barriers)
     barrier = NamedBarrier();
   live = threads.size();
+  clock = 1;
   async = std::make_unique<AsyncState>();
   report.clear();
 }
@@ -139,23 +140,45 @@ std::string Block::run(u32 number, void *const *parameterValues) {
   return report;
 }
 
+u32 Block::tick() {
+  if (++clock == device::simTimeMask)
+    fail(running->site, "the emulator counts no more than %u synchronisations of a block", device::simTimeMask);
+  return clock;
+}
 void Block::tick(Thread &thread) {
-  if (++thread.time > device::simTimeMask)
-    fail(thread.site, "the emulator counts no more than %u synchronisations of a thread", device::simTimeMask);
+  thread.time = tick();
   if (&thread == running)
     sim_state.stamp = stamp(thread.id, thread.time);
+}
+
+void Block::setFloor(Knowledge &known) const {
+  u32 floor = device::simTimeMask;
+  auto see = [&](u32 first, u32 count) {
+    for (u32 i = first; i < first + count; ++i)
+      floor = std::min(floor, known.seen[i]);
+  };
+  see(0, threads.size());
+  see(mbarrierActor(0), async->mbarriers.size());
+  see(warpgroupActor(0), async->warpgroups);
+  known.floor = floor;
 }
 
 void Block::pose(const Thread &thread) {
   sim_state.thread = thread.id;
   sim_state.stamp = stamp(thread.id, thread.time);
   sim_state.known = thread.known->seen.data();
+  sim_state.floor = thread.known->floor;
 }
 
 void Block::acquire(Thread &thread, const KnowledgeRef &known) {
   thread.known = known;
   if (&thread == running)
     pose(thread);
+}
+
+void Block::leave(Thread &thread, const KnowledgeRef &known) {
+  thread.time = clock;
+  acquire(thread, known);
 }
 
 void Block::switchTo(Thread &thread, void **from) {
@@ -170,7 +193,7 @@ Thread *Block::pick(bool otherWarp) {
       return nullptr;
   u32 at = running ? running->id : threads.size() - 1, w = at / 32, lane = (at + 1) % 32;
   if (options.seed)
-    lane = random() % 32, otherWarp |= random() % 8 == 0;
+    lane = random() % 32, otherWarp |= random() % 32 == 0;
   if (otherWarp || !warps[w].ready)
     w = anyBit(readyWarps, options.seed ? random() % 32 : (w + 1) % 32);
   lane = anyBit(warps[w].ready, lane);

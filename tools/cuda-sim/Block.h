@@ -40,6 +40,7 @@ struct Knowledge {
   // The same for what went through a proxy fence on its way: of threads' ordinary writes, those that the asynchronous
   // proxy (TMA, wgmma) sees.
   std::vector<u32> fenced;
+  u32 floor = 0; // all actors were seen up to this time
 
   void join(const Knowledge &other);
 };
@@ -67,14 +68,11 @@ struct Thread {
 // What a barrier gathers from those that arrive, to hand it to those that wait.
 class Gathering {
 public:
-  // Takes what the thread knows and has done; what it does from now on is later.
-  void add(Thread &);
-  // What all of them know and did, once a round; with an actor, also that its time has come.
+  // Takes what the thread knows and has done.
+  void add(const Thread &);
+  // What all of them know and did, once a round.
   KnowledgeRef take();
-  KnowledgeRef take(u32 actor, u32 time) {
-    table->seen[actor] = time;
-    return take();
-  }
+  Knowledge &operator*() { return *table; }
   bool empty() const { return !table; }
 
 private:
@@ -150,7 +148,7 @@ public:
   // Lets others run first, if there are any. With a seed, mayYield does so now and then.
   void yield();
   void mayYield() {
-    if (options.seed && random() % 4 == 0)
+    if (options.seed && random() % 16 == 0)
       yield();
   }
 
@@ -160,6 +158,7 @@ public:
   // Makes sim_state that of a thread, for accesses in its name.
   void pose(const Thread &);
   void acquire(Thread &, const KnowledgeRef &);
+  u32 now() const { return clock; }
   u32 random() {
     rng ^= rng << 13, rng ^= rng >> 7, rng ^= rng << 17;
     return u32(rng >> 16);
@@ -172,8 +171,14 @@ public:
   u32 objectActor() const { return neverActor() + 2; }                             // of mbarriers
   u32 actors() const { return neverActor() + 3; }
   static u32 stamp(u32 actor, u32 time) { return actor << device::simTimeBits | time; }
-  // Advances an actor's time, within what a stamp holds.
+  // What a thread does from now on is later than what a barrier has gathered.
   void tick(Thread &);
+  u32 tick();
+  // Ends the wait of a thread that was gathered, did nothing since, and learns what was gathered. All that leave a
+  // barrier have one time, so that the floor rises with it.
+  void leave(Thread &, const KnowledgeRef &);
+  // Sets the floor of what all threads have gathered.
+  void setFloor(Knowledge &) const;
 
   const Launch &launch;
   const Options options;
@@ -215,6 +220,7 @@ private:
   Thread *running = nullptr;
   u32 readyWarps = 0;
   u64 rng;
+  u32 clock = 0;
   void *schedulerStack = nullptr;
   void *const *values = nullptr;
   std::string report;

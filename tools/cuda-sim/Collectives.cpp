@@ -11,21 +11,36 @@ struct MmaOperands {
   const u32 *a, *b;
 };
 
-float decode(u32 half, SimType type) {
-  return type == SimType::f16 ? to_float(device::f16{u16(half)}) : to_float(device::bf16{u16(half)});
-}
-float decodeTf32(u32 bits) { return device::bit_cast<float>(bits & ~0x1fffu); }
+// Fragments put together: in 16 bits, a register holds two neighbours along k.
+struct Tiles {
+  u32 a[16][8], b[8][8];
+};
 
-// d (16 x 8) = a (16 x k) * b (k x 8), k = 8 or 16
-__attribute__((target_clones("avx2", "default"))) void multiply(float (*d)[8], const float (*a)[16],
-                                                                const float (*b)[8], int k) {
+// product (16 x 8) = a (16 x k) * b (k x 8)
+__attribute__((target_clones("avx2", "default"))) void multiply(float (*product)[8], const Tiles &tiles, SimType type) {
+  constexpr u32 countA = 128, countB = 64;
+  float a[2][16][8], b[2][8][8];
+  auto convert = [](float *low, float *high, const u32 *bits, u32 count, SimType type) {
+    if (type == SimType::f16)
+      for (u32 i = 0; i < count; ++i)
+        low[i] = to_float(device::f16{u16(bits[i])}), high[i] = to_float(device::f16{u16(bits[i] >> 16)});
+    else if (type == SimType::bf16)
+      for (u32 i = 0; i < count; ++i)
+        low[i] = device::bit_cast<float>(bits[i] << 16), high[i] = device::bit_cast<float>(bits[i] & 0xffff0000);
+    else
+      for (u32 i = 0; i < count; ++i)
+        low[i] = device::bit_cast<float>(bits[i] & ~0x1fffu), high[i] = 0;
+  };
+  convert(a[0][0], a[1][0], tiles.a[0], countA, type);
+  convert(b[0][0], b[1][0], tiles.b[0], countB, type);
   for (int i = 0; i < 16; ++i) {
     float sum[8] = {};
-    for (int j = 0; j < k; ++j)
-      for (int n = 0; n < 8; ++n)
-        sum[n] += a[i][j] * b[j][n];
+    for (int half = 0; half < (type == SimType::tf32 ? 1 : 2); ++half)
+      for (int k = 0; k < 8; ++k)
+        for (int n = 0; n < 8; ++n)
+          sum[n] += a[half][i][k] * b[half][k][n];
     for (int n = 0; n < 8; ++n)
-      d[i][n] = sum[n];
+      product[i][n] = sum[n];
   }
 }
 } // namespace
@@ -105,25 +120,18 @@ void device::sim_mma(float *d, const u32 *a, const u32 *b, SimType type, Site si
   wholeWarp("mma", site);
   MmaOperands operands{a, b};
   here->collective(Collective::mma, &operands, d, site, true, [&](Warp &w) {
-    float left[16][16], right[16][8], product[16][8];
-    bool wide = type == SimType::tf32;
+    // Register i holds row g + 8 (i % 2), and of each row's eight words t + 4 (i / 2), in 16 bits as in tf32.
+    Tiles tiles;
+    float product[16][8];
     for (u32 lane = 0; lane < 32; ++lane) {
       const MmaOperands &from = *static_cast<const MmaOperands *>(w.in[lane]);
       u32 g = lane / 4, t = lane % 4;
-      for (u32 i = 0; i < 4; ++i) {
-        u32 row = g + i % 2 * 8, column = wide ? t + i / 2 * 4 : 2 * t + i / 2 * 8;
-        left[row][column] = wide ? decodeTf32(from.a[i]) : decode(from.a[i], type);
-        if (!wide)
-          left[row][column + 1] = decode(from.a[i] >> 16, type);
-      }
-      for (u32 i = 0; i < 2; ++i) {
-        u32 row = wide ? t + i * 4 : 2 * t + i * 8;
-        right[row][g] = wide ? decodeTf32(from.b[i]) : decode(from.b[i], type);
-        if (!wide)
-          right[row + 1][g] = decode(from.b[i] >> 16, type);
-      }
+      for (u32 i = 0; i < 4; ++i)
+        tiles.a[g + i % 2 * 8][t + i / 2 * 4] = from.a[i];
+      for (u32 i = 0; i < 2; ++i)
+        tiles.b[t + i * 4][g] = from.b[i];
     }
-    multiply(product, left, right, wide ? 8 : 16);
+    multiply(product, tiles, type);
     for (u32 lane = 0; lane < 32; ++lane)
       for (u32 i = 0; i < 4; ++i)
         static_cast<float *>(w.out[lane])[i] += product[lane / 4 + i / 2 * 8][lane % 4 * 2 + i % 2];

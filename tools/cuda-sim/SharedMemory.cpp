@@ -64,7 +64,7 @@ namespace lathe::sim {
 void resetSharedMemory(Block &b) {
   u32 bytes = b.launch.sharedBytes, cells = (bytes + 15) / 16 * 8;
   shadow.storage.resize(bytes + 1024);
-  shadow.writer.assign(cells, Block::stamp(b.neverActor(), 1));
+  shadow.writer.assign(cells, Block::stamp(b.neverActor(), device::simTimeMask));
   shadow.reader.assign(cells, 0);
   shadow.otherReader.assign(cells, 0);
   shadow.writeSite.resize(cells / 8);
@@ -108,11 +108,13 @@ void beginWrite(u32 offset, u32 bytes, bool asyncProxy, Site site) {
   if (asyncProxy)
     for (u32 i = offset / 2; i < (offset + bytes) / 2; ++i)
       requireFence(shadow.writer[i], 2 * i, here->current(), "written by TMA", site);
-  setWriter(offset, bytes, Block::stamp(here->pendingActor(), 1));
+  setWriter(offset, bytes, Block::stamp(here->pendingActor(), device::simTimeMask));
   setSite(shadow.writeSite, offset, bytes, site);
 }
 void landWrite(u32 offset, u32 bytes, u32 stamp) { setWriter(offset, bytes, stamp); }
-void markObject(u32 offset, u32 bytes) { setWriter(offset, bytes, Block::stamp(here->objectActor(), 1)); }
+void markObject(u32 offset, u32 bytes) {
+  setWriter(offset, bytes, Block::stamp(here->objectActor(), device::simTimeMask));
+}
 
 void requireFence(u32 stamp, u32 offset, const Thread &thread, const char *access, Site site) {
   u32 actor = stamp >> device::simTimeBits;

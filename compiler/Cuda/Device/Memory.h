@@ -22,51 +22,43 @@ void sim_global_range(const void *, index bytes, u32 alignment, Site);
 void sim_global_bounds(const void *, index i, index count, u32 elements, u32 bytes, Site);
 }
 
-template <int Bytes> LATHE_DEVICE bool simAll(const u32 *stamps, u32 stamp) {
-  if (Bytes == 2)
-    return *stamps == stamp;
-  u64 two = stamp | u64(stamp) << 32, difference = 0;
-#pragma unroll
-  for (int i = 0; i < Bytes / 2; i += 2) {
-    u64 next;
-    __builtin_memcpy(&next, stamps + i, 8);
-    difference |= next ^ two;
-  }
-  return !difference;
-}
-template <int Bytes> LATHE_DEVICE void simFill(u32 *stamps, u32 stamp) {
-#pragma unroll
-  for (int i = 0; i < Bytes / 2; ++i)
-    stamps[i] = stamp;
-}
+// The stamps of an access's memory.
+template <int Bytes> struct SimStamps {
+  typedef int Type __attribute__((vector_size(Bytes * 2), aligned(4)));
+};
+
 // Whether an access with that stamp happened before this thread's present: its own, or known through a barrier.
 LATHE_DEVICE bool simBefore(u32 stamp) {
   return stamp >> simTimeBits == sim_state.stamp >> simTimeBits ||
          sim_state.known[stamp >> simTimeBits] >= (stamp & simTimeMask);
 }
+// Whether all did, as far as can be told at once: what is older than the floor did, and one stamp is looked up.
+template <class Stamps> LATHE_DEVICE bool simAllBefore(Stamps stamps) {
+  return !__builtin_reduce_or((stamps & int(simTimeMask)) > int(sim_state.floor)) ||
+         (!__builtin_reduce_or(stamps ^ stamps[0]) && simBefore(u32(stamps[0])));
+}
 // Of all readers since the last write the latest is kept, and the latest of another warp than its.
 template <int Bytes> LATHE_DEVICE void simRead(u32 offset, Site site) {
-  const u32 *writer = sim_state.writer + offset / 2;
-  u32 *reader = sim_state.reader + offset / 2, mine = sim_state.stamp;
-  if (!simAll<Bytes>(writer, *writer) || !simBefore(*writer))
+  using Stamps = typename SimStamps<Bytes>::Type;
+  Stamps &reader = *reinterpret_cast<Stamps *>(sim_state.reader + offset / 2);
+  if (!simAllBefore(*reinterpret_cast<const Stamps *>(sim_state.writer + offset / 2)))
     return sim_shared_read(offset, Bytes, site);
   sim_state.readSite[offset / 16] = site;
-  if (simAll<Bytes>(reader, mine))
-    return;
-  if ((*reader ^ mine) >> (simTimeBits + 5))
-    __builtin_memcpy(sim_state.otherReader + offset / 2, reader, Bytes / 2 * sizeof(u32));
-  simFill<Bytes>(reader, mine);
+  u32 former = u32(reader[0]), mine = sim_state.stamp;
+  if ((former ^ mine) >> (simTimeBits + 5))
+    *reinterpret_cast<Stamps *>(sim_state.otherReader + offset / 2) = reader;
+  reader = Stamps{} | int(mine);
 }
 template <int Bytes> LATHE_DEVICE void simWrite(u32 offset, Site site) {
-  u32 *writer = sim_state.writer + offset / 2, *reader = sim_state.reader + offset / 2,
-      *other = sim_state.otherReader + offset / 2;
-  if (!simAll<Bytes>(writer, *writer) || !simAll<Bytes>(reader, *reader) || !simAll<Bytes>(other, *other) ||
-      !simBefore(*writer) || !simBefore(*reader) || !simBefore(*other))
+  using Stamps = typename SimStamps<Bytes>::Type;
+  Stamps &writer = *reinterpret_cast<Stamps *>(sim_state.writer + offset / 2);
+  Stamps &reader = *reinterpret_cast<Stamps *>(sim_state.reader + offset / 2);
+  Stamps &other = *reinterpret_cast<Stamps *>(sim_state.otherReader + offset / 2);
+  if (!simAllBefore(writer) || !simAllBefore(reader) || !simAllBefore(other))
     return sim_shared_write(offset, Bytes, site);
   sim_state.writeSite[offset / 16] = site;
-  simFill<Bytes>(writer, sim_state.stamp);
-  simFill<Bytes>(reader, 0);
-  simFill<Bytes>(other, 0);
+  writer = Stamps{} | int(sim_state.stamp);
+  reader = other = Stamps{};
 }
 #endif
 

@@ -72,6 +72,7 @@ struct SimState {
   u32 memoryBytes;
   u32 stamp;        // of an access by this thread now
   const u32 *known; // per actor, the latest of its times that happened before now
+  u32 floor;        // all of any actor up to that time did
   u32 *writer, *reader, *otherReader;
   Site *writeSite, *readSite; // for reports: the last one in each 16 bytes
 };
