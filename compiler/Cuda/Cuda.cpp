@@ -5,6 +5,8 @@
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "llvm/Support/Error.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/ThreadPool.h"
+#include <mutex>
 
 using namespace mlir;
 using namespace lathe;
@@ -49,29 +51,62 @@ static void save(const std::string &path, StringRef text) {
     os << text;
 }
 
-FailureOr<CudaObject> cuda::emitCuda(ModuleOp module, StringRef target, const EmitOptions &options) {
+namespace {
+/// What becomes of one target's source.
+struct Job {
+  std::string source, error;
   CudaObject object;
-  auto source = writeSource(module, target, object.kernels);
-  if (failed(source))
-    return failure();
-  if (!options.saveTemps.empty())
-    save(options.saveTemps + ".cu", *source);
+};
+} // namespace
+
+static void compile(StringRef target, const EmitOptions &options, Job &job) {
   StringRef sm = target;
-  bool simulated = !sm.consume_front("cuda:");
-  auto code = simulated ? compileForSimulator(*source, object.log)
-                        : compileWithNvrtc(*source, sm, options, object.log, object.driver);
-  if (!options.saveTemps.empty() && !object.log.empty())
-    save(options.saveTemps + ".log", object.log);
-  if (!code) {
-    std::string what = llvm::toString(code.takeError());
-    // The first lines say most; the rest is kept on request.
-    InFlightDiagnostic diagnostic = mlir::emitError(module.getLoc(), "can't compile the kernels for ");
-    diagnostic << target << ": " << what;
-    if (!object.log.empty())
-      diagnostic.attachNote() << StringRef(object.log).take_front(2000)
-                              << "\nhint: --save-temps=DIR keeps the source and the whole log";
-    return failure();
+  auto code = sm.consume_front("cuda:") ? compileWithNvrtc(job.source, sm, options, job.object.log, job.object.driver)
+                                        : compileForSimulator(job.source, job.object.log);
+  if (code)
+    job.object.code = std::move(*code);
+  else
+    job.error = llvm::toString(code.takeError());
+  if (options.saveTemps.empty())
+    return;
+  std::string prefix = target.str();
+  std::replace(prefix.begin(), prefix.end(), ':', '-');
+  save(options.saveTemps + "/" + prefix + ".cu", job.source);
+  save(options.saveTemps + "/" + prefix + ".log", job.object.log);
+}
+
+FailureOr<std::vector<CudaObject>> cuda::emitCuda(ModuleOp module, ArrayRef<std::string> targets, unsigned threads,
+                                                  const EmitOptions &options,
+                                                  llvm::function_ref<void(double)> progress) {
+  std::vector<Job> jobs(targets.size());
+  for (auto [target, job] : llvm::zip(targets, jobs)) {
+    auto source = writeSource(module, target, job.object.kernels);
+    if (failed(source))
+      return failure();
+    job.source = std::move(*source);
   }
-  object.code = std::move(*code);
-  return object;
+  std::mutex mutex;
+  size_t finished = 0; // by the mutex
+  llvm::DefaultThreadPool pool(llvm::hardware_concurrency(threads));
+  for (auto [target, job] : llvm::zip(targets, jobs))
+    pool.async([&, target = StringRef(target), job = &job] {
+      compile(target, options, *job);
+      std::lock_guard<std::mutex> lock(mutex);
+      progress(static_cast<double>(++finished) / jobs.size());
+    });
+  pool.wait();
+  std::vector<CudaObject> objects;
+  for (auto [target, job] : llvm::zip(targets, jobs)) {
+    if (!job.error.empty()) {
+      InFlightDiagnostic diagnostic = mlir::emitError(module.getLoc(), "can't compile the kernels for ");
+      diagnostic << target << ": " << job.error;
+      // The first lines say most; the rest is kept on request.
+      if (!job.object.log.empty())
+        diagnostic.attachNote() << StringRef(job.object.log).take_front(2000)
+                                << "\nhint: --save-temps=DIR keeps the source and the whole log";
+      return failure();
+    }
+    objects.push_back(std::move(job.object));
+  }
+  return objects;
 }

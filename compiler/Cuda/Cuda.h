@@ -7,8 +7,7 @@
 namespace lathe::cuda {
 
 struct EmitOptions {
-  /// Where to keep the source (PREFIX.cu), and on a failure the compiler's log and options (PREFIX.log); nowhere if
-  /// empty.
+  /// A folder for the sources (TARGET.cu) and their compiler's logs (TARGET.log); empty: nothing is kept.
   std::string saveTemps;
   /// NVRTC's library; empty: libnvrtc.so.13 or libnvrtc.so.12, where the loader finds them or in /usr/local/cuda/lib64.
   std::string nvrtc;
@@ -31,8 +30,11 @@ struct CudaObject {
 mlir::FailureOr<std::string> writeSource(mlir::ModuleOp module, llvm::StringRef target,
                                          std::map<std::string, CudaKernel> &kernels);
 
-/// Writes and compiles the kernels. Needs NVRTC, or for "cuda-sim" clang++; neither needs a GPU.
-mlir::FailureOr<CudaObject> emitCuda(mlir::ModuleOp module, llvm::StringRef target, const EmitOptions &options = {});
+/// Writes and compiles the kernels for each target, up to `threads` of them at a time. Needs NVRTC, or for "cuda-sim"
+/// clang++; neither needs a GPU. `progress` is told the part of the work that is done, one call at a time.
+mlir::FailureOr<std::vector<CudaObject>> emitCuda(mlir::ModuleOp module, llvm::ArrayRef<std::string> targets,
+                                                  unsigned threads, const EmitOptions &options,
+                                                  llvm::function_ref<void(double)> progress);
 
 /// Compile the source; failures say what the compiler did, and are in `log`. Thread-safe.
 llvm::Expected<std::vector<char>> compileWithNvrtc(llvm::StringRef source, llvm::StringRef sm,

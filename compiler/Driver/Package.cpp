@@ -3,6 +3,7 @@
 #include "compiler/Cuda/Cuda.h"
 #include "compiler/Driver/Compile.h"
 #include "compiler/Package/Writer.h"
+#include "passes/Schedule/Cuda.h"
 #include "tools/lathe-run/AppendedPackage.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
@@ -23,49 +24,40 @@ static std::optional<std::string> hashFile(StringRef path) {
   return llvm::toHex(llvm::SHA256::hash(llvm::arrayRefFromStringRef(bytes)), /*LowerCase=*/true);
 }
 
-/// The code of all kernels for a target.
-static FailureOr<package::TargetCode> emitTarget(ModuleOp module, StringRef target, const CompileOptions &options,
-                                                 std::function<void(double)> progress) {
-  package::TargetCode code;
-  code.target = target.str();
-  std::string temps = target.str();
-  std::replace(temps.begin(), temps.end(), ':', '-');
-  if (!options.saveTemps.empty())
-    temps = options.saveTemps + "/" + temps;
-  else
-    temps.clear();
-  if (code.isCuda()) {
-    auto object = cuda::emitCuda(module, target, {temps, options.nvrtc});
+/// The code of all kernels for each target.
+static FailureOr<std::vector<package::TargetCode>> emitTargets(ModuleOp module, const CompileOptions &options) {
+  std::vector<package::TargetCode> codes;
+  std::vector<std::string> cudaTargets;
+  size_t done = 0;
+  auto progress = [&](double part) { options.progress(Phase::Emit, (done + part) / options.targets.size()); };
+  for (const std::string &target : options.targets) {
+    if (schedule::isCudaTarget(target)) {
+      cudaTargets.push_back(target);
+      continue;
+    }
+    progress(0);
+    std::string temps = options.saveTemps.empty() ? "" : options.saveTemps + "/" + target;
+    auto object = cpu::emitCpu(module, target, options.threads, {temps, progress});
     if (failed(object))
       return failure();
-    code.code = std::move(object->code);
-    code.driver = object->driver;
-    for (auto &[name, kernel] : object->kernels)
-      code.kernels[name] = {kernel.symbol, static_cast<uint32_t>(kernel.threads), static_cast<uint32_t>(kernel.shared)};
-    return code;
+    package::TargetCode code{target, std::move(object->elf), {}};
+    for (auto &[name, symbol] : object->symbols)
+      code.kernels[name] = {symbol};
+    codes.push_back(std::move(code));
+    ++done;
   }
-  auto object = cpu::emitCpu(module, target, options.threads, {temps, std::move(progress)});
-  if (failed(object))
+  progress(0);
+  auto objects = cuda::emitCuda(module, cudaTargets, options.threads, {options.saveTemps, options.nvrtc},
+                                [&](double part) { progress(part * cudaTargets.size()); });
+  if (failed(objects))
     return failure();
-  code.code = std::move(object->elf);
-  for (auto &[name, symbol] : object->symbols)
-    code.kernels[name] = {symbol};
-  return code;
-}
-
-static FailureOr<SmallVector<package::TargetCode>> emitTargets(ModuleOp module, const CompileOptions &options) {
-  SmallVector<package::TargetCode> targets;
-  for (auto [index, target] : llvm::enumerate(options.targets)) {
-    auto progress = [&, index = index](double part) {
-      options.progress(Phase::Emit, (index + part) / options.targets.size());
-    };
-    progress(0);
-    auto code = emitTarget(module, target, options, progress);
-    if (failed(code))
-      return failure();
-    targets.push_back(std::move(*code));
+  for (auto [target, object] : llvm::zip(cudaTargets, *objects)) {
+    package::TargetCode code{target, std::move(object.code), {}, object.driver};
+    for (auto &[name, kernel] : object.kernels)
+      code.kernels[name] = {kernel.symbol, static_cast<uint32_t>(kernel.threads), static_cast<uint32_t>(kernel.shared)};
+    codes.push_back(std::move(code));
   }
-  return targets;
+  return codes;
 }
 
 LogicalResult lathe::writeObjects(ModuleOp module, const CompileOptions &options, StringRef output) {
