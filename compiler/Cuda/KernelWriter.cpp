@@ -197,7 +197,7 @@ FailureOr<std::string> KernelWriter::write(StringRef symbol) {
      << "    device::report_index(fault, operand, place, value, limit);\n  }\n"
      << members << "};\n"
      << helpers;
-  os << "extern \"C\" __global__ void __launch_bounds__(" << tile.threads << ") " << symbol << "(" << list
+  os << "extern \"C\" __global__ void __launch_bounds__(" << tile.threads << ", 1) " << symbol << "(" << list
      << "const index *params, Fault *fault, void *workspace) {\n  " << name << " kernel;\n";
   for (size_t i = 0; i < dims.size(); ++i)
     os << "  kernel.d" << i << " = params[" << i << "];\n";

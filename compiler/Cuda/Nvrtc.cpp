@@ -73,8 +73,7 @@ llvm::Expected<std::vector<char>> cuda::compileWithNvrtc(StringRef source, Strin
   if (int code = nvrtc.createProgram(&program, text.c_str(), "kernels.cu", 0, nullptr, nullptr))
     return fail(nvrtc.getErrorString(code));
   auto destroy = llvm::make_scope_exit([&] { nvrtc.destroyProgram(&program); });
-  const char *flags[] = {architecture.c_str(), "-std=c++17",        "-default-device", "-DNDEBUG", "-w",
-                         "-lineinfo",          "--ptxas-options=-v"};
+  const char *flags[] = {architecture.c_str(), "-std=c++17", "-default-device", "-DNDEBUG", "-w", "--ptxas-options=-v"};
   int code = nvrtc.compileProgram(program, std::size(flags), flags);
   size_t size = 0;
   if (nvrtc.getLogSize(program, &size) == 0 && size > 1) {
