@@ -65,6 +65,7 @@ private:
   Status mark(Mark which);
   Status settle();
   Status finish();
+  Status failed(CUresult error, const char *what) const;
   void collectFault();
   Status clearFaults();
   Places places() const { return {arena.at(0), upload.at(0), download.at(0), workspace.at(0)}; }

@@ -158,7 +158,7 @@ Status KernelLauncher::launch(const Bucket &bucket, const Places &places, uint32
 
 Status KernelLauncher::capture(const Bucket &bucket, const Places &places, CUstream stream, CUgraphExec &graph) {
   const Device &device = program.device->device;
-  if (CUresult error = device.driver->cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL))
+  if (CUresult error = device.driver->cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED))
     return device.failed(error, "beginning a CUDA graph");
   Status status;
   for (uint32_t i = 0; i < bucket.tiles.size() && !status; ++i)

@@ -55,13 +55,14 @@ public:
   Status compile(const Allocator &allocator, const char *source, int major, int minor, Array<uint8_t> &cubin) {
     char architecture[64];
     // From 9.0 on, what is special to the device is only in its own architecture.
-    snprintf(architecture, sizeof architecture, "--gpu-architecture=sm_%d%d%s", major, minor, major >= 9 ? "a" : "");
-    const char *options[] = {architecture, "--std=c++17"};
+    snprintf(architecture, sizeof architecture, "-arch=sm_%d%d%s", major, minor, major >= 9 ? "a" : "");
+    // As the compiler's own, so that the kernels are the same.
+    const char *options[] = {architecture, "-std=c++17", "-default-device", "-DNDEBUG", "-w", "-lineinfo"};
     if (NvrtcResult error = createProgram(&program, source, "package.cu", 0, nullptr, nullptr)) {
       program = nullptr;
       return failed(allocator, error);
     }
-    if (NvrtcResult error = compileProgram(program, 2, options))
+    if (NvrtcResult error = compileProgram(program, sizeof options / sizeof *options, options))
       return compileFailed(allocator, error);
     size_t size = 0;
     if (NvrtcResult error = getCubinSize(program, &size))

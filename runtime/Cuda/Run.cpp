@@ -50,6 +50,13 @@ private:
 CUdeviceptr deviceAddress(void *data) { return reinterpret_cast<CUdeviceptr>(data); }
 } // namespace
 
+// What a kernel did wrong comes back from whatever is asked of the driver next.
+Status Executor::failed(CUresult error, const char *what) const {
+  bool ofKernel = error >= CUDA_ERROR_ILLEGAL_ADDRESS && error <= CUDA_ERROR_LAUNCH_FAILED;
+  return device.failed(error, "running entry '%s' on '%s': %s%s", entry.name()->c_str(), device.name, what,
+                       ofKernel && !stepwise ? " (hint: time_launches = 1 names the launch)" : "");
+}
+
 Status Executor::start(const int64_t *symbols, const Array<Port> &inputs, const Array<Port> &outputs,
                        std::atomic<bool> &cancelled) {
   Current current(device);
@@ -107,7 +114,7 @@ Status Executor::copyIn(const Array<Port> &inputs) {
       error = device.driver->cuMemcpyDtoDAsync(upload.at(bucket->inputOffsets[i]), deviceAddress(inputs[i].data),
                                                static_cast<size_t>(inputs[i].bytes), stream);
   if (error)
-    return device.failed(error, "copying inputs to the device");
+    return failed(error, "copying inputs to the device");
   paramsChanged = false;
   return mark(Uploaded);
 }
@@ -118,7 +125,7 @@ Status Executor::compute(std::atomic<bool> &cancelled) {
     return fail(allocator, LATHE_CANCELLED, "the run was cancelled");
   if (bucket->graph)
     if (CUresult error = device.driver->cuGraphLaunch(bucket->graph, stream))
-      return device.failed(error, "launching the graph of entry '%s'", entry.name()->c_str());
+      return failed(error, "launching the graph");
   for (uint32_t i = 0; stepwise && i < bucket->tiles.size(); ++i) {
     if (isCancelled())
       return fail(allocator, LATHE_CANCELLED, "the run was cancelled");
@@ -174,7 +181,7 @@ Status Executor::copyOut(const Array<Port> &outputs) {
   if (!error)
     error = copy.finish();
   if (error)
-    return device.failed(error, "copying outputs from the device");
+    return failed(error, "copying outputs from the device");
   return mark(Done);
 }
 
@@ -182,7 +189,7 @@ Status Executor::mark(Mark which) {
   if (!marks[which])
     return {};
   CUresult error = device.driver->cuEventRecord(marks[which], stream);
-  return error ? device.failed(error, "recording an event") : Status();
+  return error ? failed(error, "recording an event") : Status();
 }
 
 Status Executor::settle() {
@@ -191,8 +198,7 @@ Status Executor::settle() {
   busy = false;
   if (CUresult error = device.driver->cuEventSynchronize(marks[Done])) {
     pending = false; // there is nothing to wait for any more
-    return device.failed(error, "running entry '%s' on '%s'%s", entry.name()->c_str(), device.name,
-                         stepwise ? "" : " (hint: time_launches = 1 finds the launch)");
+    return failed(error, "waiting for the device");
   }
   return {};
 }

@@ -62,7 +62,7 @@ public:
       return package::CreateSymbolDirect(builder, s.name.c_str(), s.min, s.max);
     });
     auto targets = map(model.targets, [&](const Target &t) {
-      return package::CreateTargetDirect(builder, t.name.c_str(), t.segment);
+      return package::CreateTargetDirect(builder, t.name.c_str(), t.segment, t.driver);
     });
     auto weights = map(model.weights, [&](const Weight &w) {
       auto layout = w.rows ? package::CreateLayout(builder, w.rows, w.columns, w.panel) : 0;
@@ -72,7 +72,13 @@ public:
     auto kernels = map(model.kernels, [&](const Kernel &k) {
       auto variants = map(k.variants, [&](const Variant &v) {
         auto tiles = formula(v.tiles), scratch = formula(v.scratch);
-        return package::CreateKernelVariantDirect(builder, v.symbol.c_str(), tiles, scratch);
+        auto maps = map(v.maps, [&](const TensorMap &m) {
+          auto dims = map(m.dims, [&](const Expr &e) { return formula(e); });
+          auto strides = map(m.strides, [&](const Expr &e) { return formula(e); });
+          return package::CreateTensorMapDirect(builder, m.operand, m.type, &dims, &strides, &m.box, m.swizzle);
+        });
+        return package::CreateKernelVariantDirect(builder, v.symbol.c_str(), tiles, scratch, v.threads, v.shared,
+                                                  &maps, v.early);
       });
       auto origins = map(k.origins, [&](const std::string &o) { return builder.CreateString(o); });
       return package::CreateKernelDirect(builder, k.name.c_str(), &variants, &origins);
@@ -211,6 +217,25 @@ std::vector<SegmentData> gatherSegments() {
 }
 
 Bytes gatherPackage() { return assemble(buildTable(gatherModel()), gatherSegments()); }
+
+Model cudaModel() {
+  Model model = gatherModel();
+  Expr tokens = symbol(0) * symbol(1);
+  model.targets.push_back({"cuda-sim", 4, 12000});
+  model.kernels[0].variants.push_back({"gather_rows", ceildiv(tokens, 32), 0, 32});
+  model.kernels[1].variants.push_back({"scale_rows", ceildiv(tokens, 8), 64, 32, 1024});
+  model.entries[0].launches[0].params.push_back(tokens); // the CPU's kernel counts tiles
+  return model;
+}
+
+std::vector<SegmentData> cudaSegments() {
+  std::vector<SegmentData> segments = gatherSegments();
+  std::ifstream file(LATHE_TEST_CUDA_KERNELS, std::ios::binary);
+  segments.push_back({SegmentKind::Cubin, 0, 64, Bytes(std::istreambuf_iterator<char>(file), {})});
+  return segments;
+}
+
+Bytes cudaPackage() { return assemble(buildTable(cudaModel()), cudaSegments()); }
 
 Bytes vectorPackage(const std::string &kernel) {
   Model model;

@@ -54,10 +54,21 @@ struct Weight {
 struct Target {
   std::string name;
   uint32_t segment;
+  uint32_t driver = 0;
+};
+struct TensorMap {
+  uint32_t operand;
+  package::ElementType type;
+  std::vector<Expr> dims, strides;
+  std::vector<uint32_t> box;
+  uint32_t swizzle = 0;
 };
 struct Variant {
   std::string symbol;
   Expr tiles, scratch;
+  uint32_t threads = 0, shared = 0; // CUDA's
+  std::vector<TensorMap> maps = {};
+  bool early = false;
 };
 struct Kernel {
   std::string name;
@@ -109,6 +120,11 @@ Bytes kernelElf(); // of Kernels.c
 Model gatherModel();
 std::vector<SegmentData> gatherSegments();
 Bytes gatherPackage();
+
+// The same model for "x86-64" and for "cuda-sim", with the kernels of CudaKernels.cu. Segment 4 is the latter's code.
+Model cudaModel();
+std::vector<SegmentData> cudaSegments();
+Bytes cudaPackage();
 
 // One kernel of Kernels.c that writes u32[n] with n tiles, n the only dimension of its input.
 Bytes vectorPackage(const std::string &kernel);
