@@ -1,4 +1,4 @@
-// A block's mbarriers and the TMA loads that are under way.
+// A block's mbarriers, and what is under way: TMA loads and the tensor cores' products.
 #pragma once
 #include "tools/cuda-sim/Block.h"
 #include "tools/cuda-sim/TensorMap.h"
@@ -25,9 +25,41 @@ struct Transfer {
   Site site;
 };
 
+// A warp's part of a wgmma.
+struct WgmmaProduct {
+  device::SimWgmma what;
+  bool inRegisters; // A is
+  u32 firstRow;     // of A, of this warp
+  u32 time;
+  u32 registers[32][4];
+  const float *accumulator; // lane 0's d
+};
+// The registers of d, while products are under way to them.
+struct WgmmaAccumulator {
+  float *registers[32];
+  u32 count; // of each lane
+  std::vector<float> values;
+  u32 underWay = 0;
+  Site site;
+};
+struct WgmmaWarp {
+  bool fenced = false;
+  u32 issued = 0;
+  std::deque<WgmmaProduct> products;
+  u32 committed = 0; // of them
+  std::deque<u32> groupSizes;
+  std::vector<WgmmaAccumulator> accumulators;
+};
+// What a warpgroup was told, product by product.
+struct WgmmaRecord {
+  u64 a, b;
+  Site site;
+};
+
 struct AsyncState {
   std::vector<Mbarrier> mbarriers;
   std::vector<Transfer> transfers;
-  u32 warpgroups = 0; // that have used wgmma, up to the last
+  std::vector<WgmmaWarp> wgmma; // per warp, once there is one
+  std::vector<WgmmaRecord> wgmmaRecords[maxWarps / 4];
 };
 } // namespace lathe::sim

@@ -159,7 +159,7 @@ void Block::setFloor(Knowledge &known) const {
   };
   see(0, threads.size());
   see(mbarrierActor(0), async->mbarriers.size());
-  see(warpgroupActor(0), async->warpgroups);
+  see(tensorActor(0), async->wgmma.size());
   known.floor = floor;
 }
 
@@ -231,6 +231,7 @@ void Block::exit() {
     fail(w.site, "lane %u has returned while others wait in %s", lane, nameOf(w.kind));
   if (w.atBarrier)
     fail(w.barrierSite, "lane %u has returned while others of its warp wait in a barrier", lane);
+  checkWgmmaAtExit(*this);
   self.exited = true;
   w.exited |= 1u << lane;
   void *unused;

@@ -2,7 +2,7 @@
 // the schedule picks another that is ready. Blocks run one after another.
 //
 // What happened before what is known by vector clocks. An *actor* is what accesses shared memory: a thread, an mbarrier
-// (for TMA's writes, one time per phase), a warpgroup's tensor cores (for wgmma's reads, one time per group). An access
+// (for TMA's writes), a warp's tensor cores (for wgmma's reads). An access
 // is stamped with its actor and the actor's time then. A thread's Knowledge has, for each actor, the latest of its
 // times that happened before the thread's present; synchronising passes knowledge on. Tables are shared and never
 // changed once a thread has them, so that a barrier costs one table for all of its threads.
@@ -15,6 +15,8 @@
 #include "compiler/Cuda/Device/Mma.h"
 
 #include "compiler/Cuda/Device/AsyncCopy.h"
+
+#include "compiler/Cuda/Device/Wgmma.h"
 
 #include <cstdint>
 #include <deque>
@@ -32,7 +34,7 @@ using device::u64;
 using device::u8;
 
 // Actors behind the threads, whose number is rounded up to whole warps.
-constexpr u32 maxThreads = 1024, maxMbarriers = 64, maxWarpgroups = maxThreads / 128;
+constexpr u32 maxThreads = 1024, maxWarps = maxThreads / 32, maxMbarriers = 64;
 
 struct Knowledge {
   explicit Knowledge(u32 actors) : seen(actors), fenced(actors) {}
@@ -80,7 +82,20 @@ private:
   KnowledgeRef last; // the table that was merged last: neighbours mostly share one
 };
 
-enum class Collective : u32 { none, syncWarp, arrive, shuffle, ballot, ldmatrix, mma };
+enum class Collective : u32 {
+  none,
+  syncWarp,
+  arrive,
+  shuffle,
+  ballot,
+  ldmatrix,
+  mma,
+  wgmma,
+  wgmmaFence,
+  wgmmaCommit,
+  wgmmaWait,
+  setRegisters
+};
 const char *nameOf(Collective);
 
 struct Warp {
@@ -165,10 +180,10 @@ public:
   }
 
   u32 mbarrierActor(u32 i) const { return roundedThreads + i; }
-  u32 warpgroupActor(u32 i) const { return roundedThreads + maxMbarriers + i; }
-  u32 neverActor() const { return roundedThreads + maxMbarriers + maxWarpgroups; } // of memory not yet written
-  u32 pendingActor() const { return neverActor() + 1; }                            // of memory being written
-  u32 objectActor() const { return neverActor() + 2; }                             // of mbarriers
+  u32 tensorActor(u32 i) const { return roundedThreads + maxMbarriers + i; }
+  u32 neverActor() const { return roundedThreads + maxMbarriers + maxWarps; } // of memory not yet written
+  u32 pendingActor() const { return neverActor() + 1; }                       // of memory being written
+  u32 objectActor() const { return neverActor() + 2; }                        // of mbarriers
   u32 actors() const { return neverActor() + 3; }
   static u32 stamp(u32 actor, u32 time) { return actor << device::simTimeBits | time; }
   // What a thread does from now on is later than what a barrier has gathered.
@@ -246,14 +261,16 @@ void landWrite(u32 offset, u32 bytes, u32 stamp);
 void markObject(u32 offset, u32 bytes);
 // That the asynchronous proxy sees an ordinary write with that stamp, as far as the thread knows.
 void requireFence(u32 stamp, u32 offset, const Thread &, const char *access, Site);
-// Reads by the tensor cores in the name of a thread, stamped as a warpgroup's.
-void asyncRead(u32 offset, u32 bytes, const Thread &, u32 stamp, Site);
+// The tensor cores read 16 bytes in the name of a thread, with that stamp.
+void asyncRead(u32 offset, const Thread &, u32 stamp, Site);
 
 // AsyncCopy.cpp
 // Lets one of the copies under way arrive; false where there is none.
 bool landSomething(Block &);
 void checkAsyncAtExit(Block &);
-// What the mbarrier that a thread waits for lacks, for the report of a deadlock.
+// Wgmma.cpp
+void checkWgmmaAtExit(Block &);
+// AsyncCopy.cpp: what the mbarrier that a thread waits for lacks, for the report of a deadlock.
 std::string describeWait(const Block &, const Thread &);
 
 // Driver.cpp: whether the bytes lie in an allocation of the driver.

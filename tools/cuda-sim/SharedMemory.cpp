@@ -125,17 +125,21 @@ void requireFence(u32 stamp, u32 offset, const Thread &thread, const char *acces
              access, actor, other.file, other.line);
 }
 
-void asyncRead(u32 offset, u32 bytes, const Thread &thread, u32 stamp, Site site) {
-  for (u32 i = offset / 2; i < (offset + bytes) / 2; ++i) {
-    u32 writer = shadow.writer[i], actor = writer >> device::simTimeBits;
-    if (actor != thread.id && thread.known->seen[actor] < (writer & device::simTimeMask))
-      badWriter("reads", writer, 2 * i, site);
-    requireFence(writer, 2 * i, thread, "read by wgmma", site);
-    if (shadow.reader[i] >> (device::simTimeBits + 5) != stamp >> (device::simTimeBits + 5))
-      shadow.otherReader[i] = shadow.reader[i];
+void asyncRead(u32 offset, const Thread &thread, u32 stamp, Site site) {
+  u32 checked = 0; // neighbours mostly have one writer
+  for (u32 i = offset / 2; i < offset / 2 + 8; ++i) {
+    u32 writer = shadow.writer[i], actor = writer >> device::simTimeBits, reader = shadow.reader[i];
+    if (writer != checked) {
+      if (actor != thread.id && thread.known->seen[actor] < (writer & device::simTimeMask))
+        badWriter("reads", writer, 2 * i, site);
+      requireFence(writer, 2 * i, thread, "read by wgmma", site);
+      checked = writer;
+    }
+    if ((reader ^ stamp) >> device::simTimeBits)
+      shadow.otherReader[i] = reader;
     shadow.reader[i] = stamp;
   }
-  setSite(shadow.readSite, offset, bytes, site);
+  shadow.readSite[offset / 16] = site;
 }
 } // namespace lathe::sim
 

@@ -7,6 +7,8 @@
 
 #include "compiler/Cuda/Device/AsyncCopy.h"
 
+#include "compiler/Cuda/Device/Wgmma.h"
+
 using namespace device;
 
 #define KERNEL extern "C" __global__ void

@@ -93,6 +93,8 @@ TEST_P(NvrtcTest, Good) { compile(nvrtc, "test/unit/cuda-sim/Good.cu", GetParam(
 INSTANTIATE_TEST_SUITE_P(Architectures, NvrtcTest,
                          testing::Values("sm_80", "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_120a"));
 
+TEST_F(NvrtcTest, Hopper) { compile(nvrtc, "test/unit/cuda-sim/Hopper.cu", "sm_90a"); }
+
 // Vectors are moved in one access.
 TEST_F(NvrtcTest, WideAccesses) {
   std::string ptx;
