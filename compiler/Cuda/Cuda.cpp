@@ -5,6 +5,7 @@
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "llvm/Support/Error.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/ThreadPool.h"
 #include <mutex>
 
@@ -12,14 +13,11 @@ using namespace mlir;
 using namespace lathe;
 using namespace lathe::cuda;
 
-FailureOr<std::string> cuda::writeSource(ModuleOp module, StringRef target,
-                                         std::map<std::string, CudaKernel> &kernels) {
+FailureOr<std::string> cuda::writeKernels(ModuleOp module, StringRef target,
+                                          std::map<std::string, CudaKernel> &kernels) {
   MLIRContext *context = module.getContext();
   context->loadDialect<arith::ArithDialect, math::MathDialect, scf::SCFDialect, LLVM::LLVMDialect>();
-  std::string source, text;
-  for (StringRef part : kDeviceSource)
-    source += part;
-  source += "\nusing namespace device;\n\n";
+  std::string source = "using namespace device;\n\n";
   bool failed = false;
   for (auto kernel : module.getOps<kernel::FuncOp>()) {
     kernel::ScheduleAttr schedule = kernel.getSchedule(target);
@@ -78,12 +76,26 @@ static void compile(StringRef target, const EmitOptions &options, Job &job) {
 FailureOr<std::vector<CudaObject>> cuda::emitCuda(ModuleOp module, ArrayRef<std::string> targets, unsigned threads,
                                                   const EmitOptions &options,
                                                   llvm::function_ref<void(double)> progress) {
+  std::string library;
+  for (const DeviceFile &file : kDeviceSource) {
+    library += ("#line 1 \"Device/" + file.name + "\"\n").str();
+    if (options.deviceLibrary.empty()) {
+      library += file.text;
+      continue;
+    }
+    std::string path = options.deviceLibrary + "/" + file.name.str();
+    auto text = llvm::MemoryBuffer::getFile(path);
+    if (!text)
+      return mlir::emitError(module.getLoc(), "can't read '") << path << "': " << text.getError().message(), failure();
+    library += (*text)->getBuffer();
+  }
   std::vector<Job> jobs(targets.size());
   for (auto [target, job] : llvm::zip(targets, jobs)) {
-    auto source = writeSource(module, target, job.object.kernels);
+    auto source = writeKernels(module, target, job.object.kernels);
     if (failed(source))
       return failure();
-    job.source = std::move(*source);
+    // Lines of the kernels count from their own beginning.
+    job.source = library + "#line 1 \"kernels.cu\"\n" + *source;
   }
   std::mutex mutex;
   size_t finished = 0; // by the mutex

@@ -11,6 +11,8 @@ struct EmitOptions {
   std::string saveTemps;
   /// NVRTC's library; empty: libnvrtc.so.13 or libnvrtc.so.12, where the loader finds them or in /usr/local/cuda/lib64.
   std::string nvrtc;
+  /// A folder with the files of Device/, in place of those that are built in; for work on them. Empty: built in.
+  std::string deviceLibrary;
 };
 
 struct CudaKernel {
@@ -25,10 +27,10 @@ struct CudaObject {
   unsigned driver = 0;                       // the oldest that takes the code, as cuDriverGetVersion counts
 };
 
-/// The source of all kernels of the module for a target (passes/Schedule/Cuda.h), self-contained: no header is
-/// included. All must have a schedule for it. What can't be written is a diagnostic at its op.
-mlir::FailureOr<std::string> writeSource(mlir::ModuleOp module, llvm::StringRef target,
-                                         std::map<std::string, CudaKernel> &kernels);
+/// The source of all kernels of the module for a target (passes/Schedule/Cuda.h), behind the texts of Device/. All must
+/// have a schedule for it. What can't be written is a diagnostic at its op.
+mlir::FailureOr<std::string> writeKernels(mlir::ModuleOp module, llvm::StringRef target,
+                                          std::map<std::string, CudaKernel> &kernels);
 
 /// Writes and compiles the kernels for each target, up to `threads` of them at a time. Needs NVRTC, or for "cuda-sim"
 /// clang++; neither needs a GPU. `progress` is told the part of the work that is done, one call at a time.

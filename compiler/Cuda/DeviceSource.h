@@ -3,5 +3,8 @@
 #include "llvm/ADT/StringRef.h"
 
 namespace lathe::cuda {
-extern const llvm::ArrayRef<llvm::StringRef> kDeviceSource;
+struct DeviceFile {
+  llvm::StringRef name, text;
+};
+extern const llvm::ArrayRef<DeviceFile> kDeviceSource;
 } // namespace lathe::cuda

@@ -18,6 +18,7 @@ struct CompileOptions {
   Phase to = Phase::Package;
   ImportOptions import;
   std::vector<std::string> targets; // "x86-64-v4", "cuda:sm_90a" …; the runtime takes the first that a machine can run
+  std::string deviceLibrary;        // in place of compiler/Cuda/Device, for work on it
   std::string nvrtc;                // NVRTC's library, for CUDA targets; empty: where the loader finds it
   unsigned optimization = 2;        // 0: one primitive op a launch; 1: one recovered op; 2 and 3: fused
   std::string requireFused;         // "attention:6,layer_norm:13": fail if fewer are recovered
@@ -48,8 +49,12 @@ private:
 mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> compileToModule(mlir::MLIRContext &context,
                                                                    const CompileOptions &options);
 
-/// The phase emit: writes the code of a planned module to OUTPUT.TARGET.so, one ELF object for each target.
+/// The phase emit: writes the code of a planned module to OUTPUT.TARGET.so, one ELF object for each target;
+/// OUTPUT.TARGET.cubin for CUDA.
 mlir::LogicalResult writeObjects(mlir::ModuleOp module, const CompileOptions &options, llvm::StringRef output);
+
+/// The source of a planned module's kernels for the one target, a CUDA one.
+mlir::FailureOr<std::string> writeCudaSource(mlir::ModuleOp module, const CompileOptions &options);
 
 /// The phases emit and package: writes the package of a planned module to a file, which appears whole or not at all.
 /// With `runner`, the path of an executable, the file is that with the package appended: one file that runs.

@@ -47,8 +47,9 @@ static FailureOr<std::vector<package::TargetCode>> emitTargets(ModuleOp module, 
     ++done;
   }
   progress(0);
-  auto objects = cuda::emitCuda(module, cudaTargets, options.threads, {options.saveTemps, options.nvrtc},
-                                [&](double part) { progress(part * cudaTargets.size()); });
+  auto objects =
+      cuda::emitCuda(module, cudaTargets, options.threads, {options.saveTemps, options.nvrtc, options.deviceLibrary},
+                     [&](double part) { progress(part * cudaTargets.size()); });
   if (failed(objects))
     return failure();
   for (auto [target, object] : llvm::zip(cudaTargets, *objects)) {
@@ -75,6 +76,11 @@ LogicalResult lathe::writeObjects(ModuleOp module, const CompileOptions &options
       return module.emitError("can't write '") << path << "': " << llvm::toString(std::move(error));
   }
   return success();
+}
+
+FailureOr<std::string> lathe::writeCudaSource(ModuleOp module, const CompileOptions &options) {
+  std::map<std::string, cuda::CudaKernel> kernels;
+  return cuda::writeKernels(module, options.targets.front(), kernels);
 }
 
 FailureOr<package::Summary> lathe::writePackageFile(ModuleOp module, const CompileOptions &options, StringRef output,

@@ -1,7 +1,7 @@
 // Generated code as a device: `lathe compile` makes a package for one target, the runtime runs it in this process.
-// Every run is repeated, with the inputs at another alignment, and must give the same bits. On a CPU the schedule may be
-// another instruction set's, so that what is emitted for AVX-512 runs on a machine without it, in halves. On cuda-sim the
-// runs differ in the order of the threads, and in when copies arrive.
+// Every run is repeated, with the inputs at another alignment, and must give the same bits. On a CPU the schedule may
+// be another instruction set's, so that what is emitted for AVX-512 runs on a machine without it, in halves. On
+// cuda-sim the runs differ in the order of the threads, and in when copies arrive.
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "test/conformance/Device.h"
 #include "tools/lathe-run/Model.h"
@@ -151,6 +151,10 @@ private:
     llvm::FileRemover remover(log);
     std::string flag = ("--target=" + target).str();
     SmallVector<StringRef> command{lathe, "compile", "-o", output, flag};
+    const char *library = getenv("LATHE_DEVICE_LIBRARY"); // mutants of compiler/Cuda/Device
+    std::string libraryFlag = std::string("--device-library=") + (library ? library : "");
+    if (library && isCuda())
+      command.push_back(libraryFlag);
     command.append(arguments.begin(), arguments.end());
     std::optional<StringRef> redirects[] = {StringRef(""), StringRef(log), StringRef(log)};
     std::string message;
@@ -188,7 +192,8 @@ private:
     llvm::FileRemover removePackage(package), removeScheduled(scheduled);
     if (schedule != target && failed(takeSchedule(module, arguments, scheduled)))
       return failure();
-    if (failed(runLathe(module, schedule == target ? arguments : ArrayRef<StringRef>{"--compile-from=schedule", scheduled},
+    if (failed(runLathe(module,
+                        schedule == target ? arguments : ArrayRef<StringRef>{"--compile-from=schedule", scheduled},
                         target, package)))
       return failure();
     std::vector<std::string> names;

@@ -19,6 +19,7 @@ static const std::vector<Flag> kFlags = [] {
       {"--target", "LIST",
        "cpu (all of these), or cpu:x86-64-v3, cpu:x86-64-v4; cuda:all, or cuda:sm_80, 86, 89, 90a, 100a, 120a"},
       {"--nvrtc", "FILE", "NVRTC's library, for CUDA targets; else libnvrtc.so.13 or .12 where the loader finds it"},
+      {"--device-library", "DIR", "takes compiler/Cuda/Device from this folder, for work on CUDA kernels"},
       {"-O0", nullptr, "for debugging: a launch for each op of the ONNX graph, constants folded"},
       {"-O1", nullptr, "a launch for each op, with linear, attention, layer_norm ... recovered"},
       {"-O2", nullptr, "the default: ops fused, padded rows left out where no output reads them"},
@@ -128,6 +129,7 @@ static int compile(const ModelSource &model, const Arguments &arguments) {
   options.requireFused = arguments.value("--require-fused").value_or("");
   options.weightsDirectory = arguments.value("--weights-dir").value_or("");
   options.saveTemps = arguments.value("--save-temps").value_or("");
+  options.deviceLibrary = arguments.value("--device-library").value_or("");
   options.nvrtc = arguments.value("--nvrtc").value_or("");
 
   std::string kind = arguments.value("--emit").value_or("package"), runner;
@@ -140,7 +142,10 @@ static int compile(const ModelSource &model, const Arguments &arguments) {
     return fail("--emit: expected package or exe, got '" + kind + "'", kUsage);
   }
   auto output = arguments.value("-o");
-  if (options.to >= Phase::Emit && !output)
+  // The source of one CUDA target can be shown.
+  bool showSource = options.to == Phase::Emit && !output && options.targets.size() == 1 &&
+                    schedule::isCudaTarget(options.targets.front());
+  if (options.to >= Phase::Emit && !output && !showSource)
     return fail("where should the result go? give -o FILE", kUsage);
 
   mlir::DialectRegistry registry;
@@ -173,6 +178,14 @@ static int compile(const ModelSource &model, const Arguments &arguments) {
     bar.reset();
     return printModule(module->get(), arguments);
   }
+  if (showSource) {
+    bar.reset();
+    auto source = writeCudaSource(module->get(), options);
+    if (failed(source))
+      return kFailed;
+    llvm::outs() << *source;
+    return 0;
+  }
   if (options.to == Phase::Emit)
     return failed(writeObjects(module->get(), options, *output)) ? kFailed : 0;
   auto summary = writePackageFile(module->get(), options, *output, runner);
@@ -191,7 +204,8 @@ const Command tool::compileCommand = {"compile",
                                       "-o FILE",
                                       "compiles an ONNX model to one file that runs",
                                       "Phases: import, simplify, compress, fuse, schedule, plan, emit, package.\n"
-                                      "--compile-to=emit writes the code of each target to FILE.TARGET.so.\n"
+                                      "--compile-to=emit writes the code of each target to FILE.TARGET.so or .cubin;\n"
+                                      "without -o it prints the source of one CUDA target.\n"
                                       "No -O level changes results beyond float rounding.\n"
                                       "The same inputs and flags give the same bytes.",
                                       0,
