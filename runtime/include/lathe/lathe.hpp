@@ -165,8 +165,29 @@ public:
       return status;
     return setOutput(output, data, bytes);
   }
+  // CUDA: data in the device's memory.
+  Status setInputDevice(uint32_t input, const lathe_tensor &tensor) {
+    return api().set_input_device(get(), input, &tensor);
+  }
+  Status setInputDevice(const char *name, const lathe_tensor &tensor) {
+    uint32_t input;
+    if (Status status = api().find_input(get(), name, &input); !status)
+      return status;
+    return setInputDevice(input, tensor);
+  }
+  Status setOutputDevice(uint32_t output, void *data, uint64_t bytes) {
+    return api().set_output_device(get(), output, data, bytes);
+  }
+  Status setOutputDevice(const char *name, void *data, uint64_t bytes) {
+    uint32_t output;
+    if (Status status = api().find_output(get(), name, &output); !status)
+      return status;
+    return setOutputDevice(output, data, bytes);
+  }
   Status bind() { return api().bind(get()); }
   Status run() { return api().run(get()); }
+  Status runAsync() { return api().run_async(get()); }
+  Status wait() { return api().wait(get()); }
   Result<lathe_tensor> output(uint32_t output) const {
     lathe_tensor tensor;
     Status status = api().output(get(), output, &tensor);
@@ -186,6 +207,9 @@ public:
   Result<lathe_latency> launchLatency(uint32_t launch) const {
     return detail::query<lathe_latency>(api().launch_latency, get(), launch);
   }
+  Result<lathe_latency> phaseLatency(lathe_phase phase) const {
+    return detail::query<lathe_latency>(api().phase_latency, get(), phase);
+  }
 };
 
 class Program : public detail::Handle<lathe_program, &lathe_api::program_release> {
@@ -203,6 +227,9 @@ public:
     return {std::move(status), Context(context)};
   }
   Result<lathe_program_info> info() const { return detail::query<lathe_program_info>(api().program_info, get()); }
+  Result<lathe_target_info> target(uint32_t target) const {
+    return detail::query<lathe_target_info>(api().target_info, get(), target);
+  }
   Result<lathe_symbol_info> symbol(uint32_t symbol) const {
     return detail::query<lathe_symbol_info>(api().symbol_info, get(), symbol);
   }
@@ -239,6 +266,9 @@ public:
     lathe_load_options options = loadOptions();
     options.path = path;
     return load(options);
+  }
+  Result<lathe_device_info> device(const char *name) const {
+    return detail::query<lathe_device_info>(api().device_info, get(), name);
   }
 };
 

@@ -2,6 +2,8 @@
 //
 //   model.lathe       y f32[batch, sequence, 4] = table[ids] * mask * (1, 2, 3, 4) for ids i64[batch, sequence], mask
 //                     f32[batch, sequence]; the table is 10 x 4 with element i = i
+//   cuda.lathe        the same for x86-64 and cuda-sim
+//   only-cuda.lathe   the same for cuda:sm_90a alone, with code that none can run
 //   right/, wrong/    ONNX test data sets that match it, and that do not
 //   *.npy             inputs: ids.npy i64, ids32.npy i32, mask.npy
 //   runner            lathe-run with the package appended, as --emit=exe makes it (where a second argument names
@@ -52,6 +54,14 @@ int main(int argc, char **argv) {
     mkdir((folder + part).c_str(), 0777);
   lathe::test::Bytes package = lathe::test::gatherPackage();
   check(writeFile(folder + "model.lathe", package.data(), package.size(), error), error);
+  lathe::test::Bytes cuda = lathe::test::cudaPackage();
+  check(writeFile(folder + "cuda.lathe", cuda.data(), cuda.size(), error), error);
+  lathe::test::Model onlyCuda = lathe::test::cudaModel();
+  onlyCuda.targets = {{"cuda:sm_90a", 4, 12090}};
+  for (lathe::test::Kernel &kernel : onlyCuda.kernels)
+    kernel.variants.erase(kernel.variants.begin());
+  cuda = assemble(buildTable(onlyCuda), lathe::test::cudaSegments());
+  check(writeFile(folder + "only-cuda.lathe", cuda.data(), cuda.size(), error), error);
 
   Tensor ids = make("ids", ElementType::I64, {1, 2}, {3, 9}), mask = make("mask", ElementType::F32, {1, 2}, {1, 0.5});
   Tensor y = make("y", ElementType::F32, {1, 2, 4}, {12, 26, 42, 60, 18, 37, 57, 78});

@@ -48,6 +48,37 @@ TEST(Cpp, RunsByName) {
   EXPECT_STREQ(shared.input(1)->name, "mask");
 }
 
+TEST(Cpp, DevicesAreUsedAlike) {
+  File file(lathe::test::cudaPackage());
+  lathe_runtime_options settings = lathe::runtimeOptions();
+  settings.cuda_driver = LATHE_CUDA_SIM_LIBRARY;
+  lathe::Result<lathe::Runtime> runtime = lathe::Runtime::create(settings);
+  ASSERT_TRUE(runtime);
+  EXPECT_STREQ(runtime->device("cuda:0")->name, "cuda-sim");
+  lathe_load_options options = lathe::loadOptions();
+  options.path = file.path;
+  options.device = "cuda:0";
+  lathe::Result<lathe::Program> program = runtime->load(options);
+  ASSERT_TRUE(program) << program.status().message();
+  EXPECT_EQ(program->target(1)->oldest_driver, 12000u);
+  lathe_context_options watched = lathe::contextOptions();
+  watched.monitor = 1;
+  lathe::Result<lathe::Context> context = program->createContext(watched);
+  ASSERT_TRUE(context) << context.status().message();
+  const int64_t ids[] = {1, 9};
+  const float mask[] = {1, 2};
+  EXPECT_TRUE(context->setInput("ids", lathe::tensor(ids, {1, 2})));
+  EXPECT_TRUE(context->setInput("mask", lathe::tensor(mask, {1, 2})));
+  EXPECT_TRUE(context->setOutputDevice("y", nullptr, 0)); // stays there
+  EXPECT_TRUE(context->runAsync());
+  EXPECT_TRUE(context->setOutput("y", nullptr, 0));
+  EXPECT_TRUE(context->runAsync());
+  EXPECT_TRUE(context->wait());
+  EXPECT_EQ(static_cast<float *>(context->output("y")->data)[7], 39 * 8.0f);
+  EXPECT_EQ(context->phaseLatency(LATHE_PHASE_COMPUTE)->count, 1u); // of the two, the latest
+  EXPECT_FALSE(context->setInputDevice("ids", lathe::tensor(ids, {1, 2})));
+}
+
 TEST(Cpp, FailuresCarryTheirReason) {
   lathe::Result<lathe::Runtime> runtime = lathe::Runtime::create();
   lathe::Result<lathe::Program> program = runtime->load("/nonexistent");
