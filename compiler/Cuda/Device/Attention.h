@@ -95,7 +95,7 @@ template <class Op> struct Attention {
     }
     for (u32 i = thread(); i < kKeys * kChunksV; i += kThreads) {
       u32 r = i / kChunksV, c = i % kChunksV;
-      u32 to = tileV + swizzle<kPitchV>(r, c * 16);
+      u32 to = tileV + across<kKeys>(r, c * 16);
       bool inside = begin + r < keys && c * kChunk < Op::kWidth;
       if constexpr (Op::kPadding)
         inside = inside && op.padding(batch, begin + r);
@@ -191,7 +191,7 @@ template <class Op> struct Attention {
           state.total[r] += scores[j][q];
         }
     }
-    Math::template weigh<kScores, kSums, kPitchV>(state.sums, scores, tileV);
+    Math::template weigh<kScores, kSums>(state.sums, scores, tileV);
   }
 
   /// The row of a query that may see nothing, by a warp.

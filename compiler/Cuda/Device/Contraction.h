@@ -18,14 +18,22 @@ enum class Source {
   Panels    // right side: panels of 16 columns, each depth x 16 (kernel.panel)
 };
 
-template <class Group, u32 kTileRows, u32 kTileColumns, u32 kWarpRows, u32 kStages> struct Contraction {
+/// The threads that work on something together.
+struct Everybody {
+  static constexpr u32 kThreads = 256;
+  static LATHE_DEVICE u32 rank() { return thread(); }
+  static LATHE_DEVICE void sync() { sync_block(); }
+};
+
+template <class Group, u32 kTileRows, u32 kTileColumns, u32 kWarpRows, u32 kStages, class Threads = Everybody>
+struct Contraction {
   using Math = typename Group::Math;
   using T = typename Math::T;
-  static constexpr u32 kWarps = 8, kThreads = 32 * kWarps, kWarpColumns = kWarps / kWarpRows;
+  static constexpr u32 kWarps = 8, kThreads = Threads::kThreads, kWarpColumns = kWarps / kWarpRows;
   static constexpr u32 kColumns = kTileColumns / Group::kAnchors;
   static constexpr u32 kDepth = 128 / sizeof(T), kChunk = 16 / sizeof(T); // elements of a step, of a copy
   static constexpr bool kAcross = Group::kRhs == Source::Columns || Group::kRhs == Source::Panels;
-  static constexpr u32 kPitchB = kAcross ? kColumns * sizeof(T) : 128;
+  static constexpr u32 kSizeB = kAcross ? kDepth : 128; // as Math::load_b has it
   static constexpr u32 kTileA = kTileRows * 128, kTileB = kColumns * 128;
   static constexpr u32 kStage = kTileA + Group::kAnchors * kTileB;
   static constexpr u32 kM = kTileRows / kWarpRows / 16, kN = kColumns / kWarpColumns / 8; // fragments of a warp
@@ -59,32 +67,32 @@ template <class Group, u32 kTileRows, u32 kTileColumns, u32 kWarpRows, u32 kStag
   /// Lists the tile's rows among those that are read; whether there are any.
   LATHE_DEVICE bool list_rows() const {
     index seen = 0;
-    for (u32 i = thread(); i < kTileRows; i += kThreads)
+    for (u32 i = Threads::rank(); i < kTileRows; i += kThreads)
       numbers().store(i, ~0u);
-    sync_block();
+    Threads::sync();
     for (index begin = 0; begin < rows && seen < first + kTileRows; begin += kThreads) {
-      index i = begin + thread();
+      index i = begin + Threads::rank();
       bool read = i < rows && group.reads(batch * rows + i);
       u32 mask = ballot(read);
       if (lane() == 0)
-        counts().store(warp(), count_bits(mask));
-      sync_block();
+        counts().store(Threads::rank() / 32, count_bits(mask));
+      Threads::sync();
       index place = seen + count_bits(mask & ((1u << lane()) - 1));
-      for (u32 w = 0; w < kWarps; ++w) {
+      for (u32 w = 0; w < kThreads / 32; ++w) {
         u32 count = counts().load(w);
-        place += w < warp() ? count : 0;
+        place += w < Threads::rank() / 32 ? count : 0;
         seen += count;
       }
       if (read && place >= first && place < first + kTileRows)
         numbers().store(place - first, u32(i));
-      sync_block();
+      Threads::sync();
     }
     return seen > first;
   }
 
   LATHE_DEVICE void load_lhs(u32 tile, index k) const {
     if constexpr (Group::kLhs == Source::Rows) {
-      for (u32 i = thread(); i < kTileRows * 8; i += kThreads) {
+      for (u32 i = Threads::rank(); i < kTileRows * 8; i += kThreads) {
         u32 r = i / 8, c = i % 8;
         index from = row(r), at = k + c * kChunk;
         bool inside = from >= 0 && at < depth;
@@ -92,7 +100,7 @@ template <class Group, u32 kTileRows, u32 kTileColumns, u32 kWarpRows, u32 kStag
                     group.lhs_address(batch, inside ? from : 0, inside ? at : 0, inside ? kChunk : 0), inside ? 16 : 0);
       }
     } else {
-      for (u32 i = thread(); i < kTileRows * kDepth; i += kThreads) {
+      for (u32 i = Threads::rank(); i < kTileRows * kDepth; i += kThreads) {
         u32 r = i / kDepth, c = i % kDepth;
         index from = row(r), at = k + c;
         T x = T();
@@ -105,7 +113,7 @@ template <class Group, u32 kTileRows, u32 kTileColumns, u32 kWarpRows, u32 kStag
 
   template <u32 kAnchor> LATHE_DEVICE void load_rhs(u32 tile, index k) const {
     if constexpr (Group::kRhs == Source::Rows) {
-      for (u32 i = thread(); i < kColumns * 8; i += kThreads) {
+      for (u32 i = Threads::rank(); i < kColumns * 8; i += kThreads) {
         u32 n = i / 8, c = i % 8;
         index at = k + c * kChunk;
         bool inside = column + n < columns && at < depth;
@@ -115,27 +123,27 @@ template <class Group, u32 kTileRows, u32 kTileColumns, u32 kWarpRows, u32 kStag
       }
     } else if constexpr (Group::kRhs == Source::Columns) {
       constexpr u32 kChunks = kColumns / kChunk;
-      for (u32 i = thread(); i < kDepth * kChunks; i += kThreads) {
+      for (u32 i = Threads::rank(); i < kDepth * kChunks; i += kThreads) {
         u32 d = i / kChunks, c = i % kChunks;
         index at = column + c * kChunk;
         bool inside = k + d < depth && at < columns;
         const T *from =
             group.template rhs_address<kAnchor>(batch, inside ? k + d : 0, inside ? at : 0, inside ? kChunk : 0);
-        cp_async_16(shared<T>(tile + swizzle<kPitchB>(d, c * 16)).address(0), from, inside ? 16 : 0);
+        cp_async_16(shared<T>(tile + across<kDepth>(d, c * 16)).address(0), from, inside ? 16 : 0);
       }
     } else if constexpr (Group::kRhs == Source::Panels) {
       constexpr u32 kPerPanel = 16 / kChunk; // copies of a panel's row; neighbours copy what lies side by side
-      for (u32 i = thread(); i < kDepth * kColumns / kChunk; i += kThreads) {
+      for (u32 i = Threads::rank(); i < kDepth * kColumns / kChunk; i += kThreads) {
         u32 c = i % kPerPanel, d = i / kPerPanel % kDepth, panel = i / kPerPanel / kDepth;
         index p = column / 16 + panel;
         bool inside = k + d < depth && p * 16 < columns;
         const T *from =
             group.template rhs_address<kAnchor>(batch, inside ? p * depth + k + d : 0, c * kChunk, inside ? kChunk : 0);
-        cp_async_16(shared<T>(tile + swizzle<kPitchB>(d, panel * 16 * sizeof(T) + c * 16)).address(0), from,
+        cp_async_16(shared<T>(tile + across<kDepth>(d, panel * 16 * sizeof(T) + c * 16)).address(0), from,
                     inside ? 16 : 0);
       }
     } else {
-      for (u32 i = thread(); i < kColumns * kDepth; i += kThreads) {
+      for (u32 i = Threads::rank(); i < kColumns * kDepth; i += kThreads) {
         u32 n = i / kDepth, d = i % kDepth;
         T x = T();
         if (column + n < columns && k + d < depth)
@@ -173,7 +181,7 @@ template <class Group, u32 kTileRows, u32 kTileColumns, u32 kWarpRows, u32 kStag
 #pragma unroll
         for (u32 j = 0; j < kN; j += 2) {
           typename Math::B b[2];
-          Math::template load_b<kAcross, kPitchB>(b, stage + kTileA + anchor * kTileB, firstColumn + j * 8, k);
+          Math::template load_b<kAcross, kSizeB>(b, stage + kTileA + anchor * kTileB, firstColumn + j * 8, k);
 #pragma unroll
           for (u32 i = 0; i < kM; ++i) {
             Math::multiply(sums[anchor][i][j], a[i], b[0]);
