@@ -28,6 +28,7 @@ Mbarrier &find(u32 address, const char *what, Site site) {
 
 void observe(Mbarrier &mbarrier) {
   Thread &self = here->current();
+  mbarrier.observed = mbarrier.phase;
   if (!mbarrier.completed)
     return;
   if (mbarrier.joinFrom != self.known) {
@@ -109,6 +110,7 @@ void arrive(const Transfer &transfer) {
   u32 bytes = boxBytes(transfer.map);
   landWrite(transfer.offset, bytes, Block::stamp(here->mbarrierActor(transfer.mbarrier), here->tick()));
   mbarrier.bytes -= bytes;
+  mbarrier.loaded = mbarrier.phase + 1, mbarrier.loadSite = transfer.site;
   tryComplete(mbarrier, transfer.site);
 }
 
@@ -138,8 +140,12 @@ bool landSomething(Block &b) {
 }
 
 void checkAsyncAtExit(Block &b) {
-  if (!b.async->transfers.empty())
-    b.fail(b.async->transfers.front().site, "the block ends while this tma_load is under way");
+  for (const Transfer &transfer : b.async->transfers)
+    b.fail(transfer.site, "nobody waits for this tma_load");
+  for (const Mbarrier &mbarrier : b.async->mbarriers)
+    if (mbarrier.loaded > mbarrier.observed)
+      b.fail(mbarrier.loadSite, "nobody waits for this tma_load");
+  checkWgmmaAtExit(b);
 }
 
 std::string describeWait(const Block &b, const Thread &thread) {

@@ -12,8 +12,11 @@ struct Mbarrier {
   int64_t bytes;             // to come in this phase
   u32 phase = 0;
   Gathering gathering;
-  KnowledgeRef completed;        // what those who wait for the phase before this one learn
-  std::vector<u32> waiting;      // for this phase
+  KnowledgeRef completed;   // what those who wait for the phase before this one learn
+  std::vector<u32> waiting; // for this phase
+  u32 observed = 0;         // the latest phase that a thread found over
+  u32 loaded = 0;           // the phase behind that of the last tma_load, and that load
+  Site loadSite;
   u32 unobserved = 0;            // threads woken by the phase before that haven't run since
   KnowledgeRef joinFrom, joined; // the last join of `completed` with a thread's knowledge: neighbours share theirs
 };

@@ -231,7 +231,7 @@ void Block::exit() {
     fail(w.site, "lane %u has returned while others wait in %s", lane, nameOf(w.kind));
   if (w.atBarrier)
     fail(w.barrierSite, "lane %u has returned while others of its warp wait in a barrier", lane);
-  checkWgmmaAtExit(*this);
+  checkWarpAtExit(*this);
   self.exited = true;
   w.exited |= 1u << lane;
   void *unused;

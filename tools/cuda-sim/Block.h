@@ -261,14 +261,16 @@ void landWrite(u32 offset, u32 bytes, u32 stamp);
 void markObject(u32 offset, u32 bytes);
 // That the asynchronous proxy sees an ordinary write with that stamp, as far as the thread knows.
 void requireFence(u32 stamp, u32 offset, const Thread &, const char *access, Site);
-// The tensor cores read 16 bytes in the name of a thread, with that stamp.
-void asyncRead(u32 offset, const Thread &, u32 stamp, Site);
+// The tensor cores read 16 bytes in the name of threads, with that stamp. `checked` is the stamp of a write that all of
+// them are known to see: neighbours mostly have one writer; at first 0.
+void asyncRead(u32 offset, const std::vector<const Thread *> &, u32 &checked, u32 stamp, Site);
 
 // AsyncCopy.cpp
 // Lets one of the copies under way arrive; false where there is none.
 bool landSomething(Block &);
 void checkAsyncAtExit(Block &);
-// Wgmma.cpp
+// Wgmma.cpp: what a thread, and a block, must not leave behind.
+void checkWarpAtExit(Block &);
 void checkWgmmaAtExit(Block &);
 // AsyncCopy.cpp: what the mbarrier that a thread waits for lacks, for the report of a deadlock.
 std::string describeWait(const Block &, const Thread &);

@@ -125,20 +125,24 @@ void requireFence(u32 stamp, u32 offset, const Thread &thread, const char *acces
              access, actor, other.file, other.line);
 }
 
-void asyncRead(u32 offset, const Thread &thread, u32 stamp, Site site) {
-  u32 checked = 0; // neighbours mostly have one writer
-  for (u32 i = offset / 2; i < offset / 2 + 8; ++i) {
-    u32 writer = shadow.writer[i], actor = writer >> device::simTimeBits, reader = shadow.reader[i];
-    if (writer != checked) {
-      if (actor != thread.id && thread.known->seen[actor] < (writer & device::simTimeMask))
-        badWriter("reads", writer, 2 * i, site);
-      requireFence(writer, 2 * i, thread, "read by wgmma", site);
+void asyncRead(u32 offset, const std::vector<const Thread *> &threads, u32 &checked, u32 stamp, Site site) {
+  using Stamps = device::SimStamps<16>::Type;
+  if (__builtin_reduce_or(*reinterpret_cast<const Stamps *>(&shadow.writer[offset / 2]) ^ int(checked)))
+    for (u32 i = offset / 2; i < offset / 2 + 8; ++i) {
+      u32 writer = shadow.writer[i], actor = writer >> device::simTimeBits;
+      if (writer == checked)
+        continue;
+      for (const Thread *thread : threads) {
+        if (actor != thread->id && thread->known->seen[actor] < (writer & device::simTimeMask))
+          badWriter("reads", writer, 2 * i, site);
+        requireFence(writer, 2 * i, *thread, "read by wgmma", site);
+      }
       checked = writer;
     }
-    if ((reader ^ stamp) >> device::simTimeBits)
-      shadow.otherReader[i] = reader;
-    shadow.reader[i] = stamp;
-  }
+  auto &reader = *reinterpret_cast<Stamps *>(&shadow.reader[offset / 2]);
+  if (u32(reader[0] ^ int(stamp)) >> device::simTimeBits)
+    *reinterpret_cast<Stamps *>(&shadow.otherReader[offset / 2]) = reader;
+  reader = Stamps{} | int(stamp);
   shadow.readSite[offset / 16] = site;
 }
 } // namespace lathe::sim

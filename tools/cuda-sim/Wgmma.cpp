@@ -54,15 +54,14 @@ void checkDescriptor(u64 descriptor, const char *name, SimType type, bool transp
 
 // Checks the reads of an operand's chunks, in the name of all lanes, and stamps them.
 void checkReads(const Operand &operand, u32 first, u32 count, u32 firstThread, u32 stamp, Site site) {
-  Block &b = *here;
+  // Lanes that know the same needn't be asked twice.
+  std::vector<const Thread *> threads;
+  for (u32 i = firstThread; i < firstThread + 32; ++i)
+    if (threads.empty() || here->threads[i].known != threads.back()->known)
+      threads.push_back(&here->threads[i]);
+  u32 checked = 0;
   operand.forEachChunk(first, count, [&](u32 address, u32, u32) {
-    u32 offset = sharedOffset(address, 16, 16, "wgmma", site);
-    const Knowledge *last = nullptr;
-    for (u32 lane = 0; lane < 32; ++lane)
-      if (const Thread &thread = b.threads[firstThread + lane]; thread.known.get() != last) {
-        last = thread.known.get();
-        asyncRead(offset, thread, stamp, site);
-      }
+    asyncRead(sharedOffset(address, 16, 16, "wgmma", site), threads, checked, stamp, site);
   });
 }
 
@@ -251,16 +250,20 @@ void finish(WgmmaWarp &own, u32 warp) {
 } // namespace
 
 namespace lathe::sim {
-void checkWgmmaAtExit(Block &b) {
-  u32 warp = b.current().id / 32;
+void checkWarpAtExit(Block &b) {
   if (b.async->wgmma.empty())
     return;
-  const WgmmaWarp &own = b.async->wgmma[warp];
+  const WgmmaWarp &own = b.async->wgmma[b.current().id / 32];
   if (!own.products.empty())
     b.fail(own.accumulators.front().site, "the thread returns while this wgmma is under way: nothing waits for it");
-  if (own.issued < b.async->wgmmaRecords[warp / 4].size())
-    b.fail(b.async->wgmmaRecords[warp / 4][own.issued].site,
-           "wgmma: warp %u returns without it, but others of its group issue it", warp);
+}
+void checkWgmmaAtExit(Block &b) {
+  for (u32 warp = 0; warp < b.async->wgmma.size(); ++warp) {
+    u32 issued = b.async->wgmma[warp].issued;
+    const std::vector<WgmmaRecord> &records = b.async->wgmmaRecords[warp / 4];
+    if (issued < records.size())
+      b.fail(records[issued].site, "wgmma: warp %u returns without it, but others of its group issue it", warp);
+  }
 }
 } // namespace lathe::sim
 
