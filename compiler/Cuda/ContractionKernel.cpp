@@ -321,12 +321,13 @@ void ContractionWriter::writeGroup(unsigned number, ArrayRef<Operation *> anchor
             "  template <u32 kColumns> __device__ __forceinline__ index tile_columns() const {\n    return 0";
     for (size_t i = 0; i < w.plan.anchors.size(); ++i)
       text += " + divide(kernel.columns" + std::to_string(i) + "() + kColumns - 1, kColumns)";
-    text += ";\n  }\n  template <class Team> __device__ __forceinline__ void finish(Team team, u32 number, index row) "
+    text += ";\n  }\n  template <class Team> __device__ __forceinline__ void finish(Team team, u32 number, index row, "
+            "u32 memory) "
             "const {\n    kernel.finish(team, row, workspace";
     int64_t place = 0;
     for (int64_t length : schedule::getRowBuffers(w.plan)) {
-      text += ", shared<float>(" + std::to_string(place) + " + number * " + std::to_string(4 * length) + ")";
-      place += 4 * length * (w.tile.threads / 32);
+      text += ", shared<float>(memory + " + std::to_string(place) + " + number * " + std::to_string(4 * length) + ")";
+      place += 32 * length; // of eight warps
     }
     text += ");\n  }\n";
   } else {
@@ -385,10 +386,25 @@ void ContractionWriter::write() {
     for (size_t i = 0; i < groups.size(); ++i)
       calls += (i ? " || " : "") + std::string(size) + "<" + w.name + "_Group" + std::to_string(i) + ">::run(group" +
                std::to_string(i) + ", tile)";
-    return "    (void)(" + calls + ");\n";
+    return "    index tile = block();\n    (void)(" + calls + ");\n";
   };
-  text += "  index tile = block();\n  if (" + total + " >= " + std::to_string(schedule::kManyTiles) + ")\n" +
-          run("Large") + "  else\n" + run("Small");
+  auto hopper = [&](const char *produces) {
+    std::string calls = "      HopperState state;\n", begin = "0";
+    for (size_t i = 0; i < groups.size(); ++i) {
+      std::string group = w.name + "_Group" + std::to_string(i), name = "group" + std::to_string(i);
+      calls += "      Hopper<" + group + ">::run<" + produces + ">(" + name + ", " + begin + ", state);\n";
+      begin += " + Large<" + group + ">::tiles(" + name + ")";
+    }
+    return calls;
+  };
+  text += "  if (" + total + " >= " + std::to_string(schedule::kManyTiles) + ") {\n";
+  if (w.tile.wgmma)
+    text += "    Hopper<" + w.name +
+            "_Group0>::start();\n    if (thread() < 128) {\n      set_max_registers<40>(false);\n" + hopper("true") +
+            "    } else {\n      set_max_registers<232>(true);\n" + hopper("false") +
+            "    }\n  } else if (thread() < 256) {\n" + run("Small") + "  }\n";
+  else
+    text += run("Large") + "  } else {\n" + run("Small") + "  }\n";
   w.body += text;
 }
 

@@ -7,7 +7,7 @@ using namespace lathe::schedule;
 
 ArrayRef<StringRef> schedule::getCudaTargets() {
   static constexpr StringRef targets[] = {"cuda:sm_80",   "cuda:sm_86",   "cuda:sm_89", "cuda:sm_90a",
-                                          "cuda:sm_100a", "cuda:sm_120a", "cuda-sim"};
+                                          "cuda:sm_100a", "cuda:sm_120a", "cuda-sim",   "cuda-sim:sm_90a"};
   return targets;
 }
 bool schedule::isCudaTarget(StringRef target) { return llvm::is_contained(getCudaTargets(), target); }
@@ -21,13 +21,14 @@ struct Field {
 constexpr Field kFields[] = {
     {"threads", &CudaTile::threads, 32, 1024},
     {"shared", &CudaTile::shared, 0, 232448}, // 227 KiB, the most that any device gives
+    {"wgmma", &CudaTile::wgmma, 0, 1},
 };
 
 struct Formulas {
   Dim blocks = 1, workspace = 0;
 };
 
-Formulas scheduleContraction(const KernelPlan &plan, CudaTile &tile) {
+Formulas scheduleContraction(const KernelPlan &plan, StringRef target, CudaTile &tile) {
   Contraction first = *getContraction(plan.anchors[0]);
   SmallVector<SmallVector<Operation *>> groups;
   for (const Group &group : plan.groups)
@@ -46,12 +47,19 @@ Formulas scheduleContraction(const KernelPlan &plan, CudaTile &tile) {
   }
   // Small tiles are taken for fewer than kManyTiles large ones, each of which is at most eight of them.
   Formulas formulas;
-  formulas.blocks = Dim::max(large, Dim::min(small, 8 * (kManyTiles - 1)));
-  tile.shared = kContractionShared;
-  int64_t buffers = 0;
+  int64_t buffers = 0; // of eight warps
   for (int64_t length : getRowBuffers(plan))
-    buffers += 4 * length * (tile.threads / 32);
-  tile.shared = std::max(tile.shared, buffers);
+    buffers += 32 * length;
+  Type element = tfm::getElementType(first.lhs);
+  auto depth = first.k.getConstant();
+  tile.wgmma = target.ends_with(":sm_90a") && (element.isF16() || element.isBF16()) && depth && *depth > 0 &&
+               buffers <= 64 * 1024;
+  tile.shared = std::max(tile.wgmma ? kHopperShared : kContractionShared, buffers);
+  if (tile.wgmma) {
+    tile.threads = 384;
+    large = Dim::min(large, kHopperBlocks);
+  }
+  formulas.blocks = Dim::max(large, Dim::min(small, 8 * (kManyTiles - 1)));
   if (plan.wholeRows)
     formulas.workspace = Dim(4) * (first.batch * first.m * columns + first.batch * Dim::ceildiv(first.m, 32));
   return formulas;
@@ -99,7 +107,7 @@ FailureOr<kernel::ScheduleAttr> schedule::scheduleForCuda(kernel::FuncOp kernel,
     break;
   }
   case Strategy::Contraction:
-    formulas = scheduleContraction(plan, tile);
+    formulas = scheduleContraction(plan, target, tile);
     break;
   case Strategy::Attention: {
     auto op = cast<tfm::AttentionOp>(plan.anchors[0]);

@@ -7,9 +7,11 @@ namespace lathe::schedule {
 struct CudaTile {
   int64_t threads = 256; // of a block
   int64_t shared = 0;    // bytes of dynamic shared memory of a block
+  int64_t wgmma = 0;     // 1: large tiles of a contraction are Device/Hopper.h's
 };
 
-/// "cuda:sm_80" … "cuda:sm_120a", and "cuda-sim", which runs what sm_80 does; in the order of their SMs.
+/// "cuda:sm_80" … "cuda:sm_120a", in the order of their SMs; then, for tests, "cuda-sim", which runs what sm_80 does,
+/// and "cuda-sim:sm_90a".
 llvm::ArrayRef<llvm::StringRef> getCudaTargets();
 bool isCudaTarget(llvm::StringRef target);
 
@@ -22,6 +24,8 @@ mlir::FailureOr<CudaTile> readCudaTile(kernel::FuncOp kernel, kernel::ScheduleAt
 inline constexpr int64_t kCudaMapElements = 1024;    // of a block of Map, as in Device/Map.h
 inline constexpr int64_t kManyTiles = 80;            // large ones of a contraction: from so many on they fill a device
 inline constexpr int64_t kContractionShared = 98880; // of Device/Contraction.h's tiles
+inline constexpr int64_t kHopperShared = 202016;     // of Device/Hopper.h's
+inline constexpr int64_t kHopperBlocks = 132;        // that run at a time on an H100 or H200, one for each processor
 inline constexpr int64_t kMostHead = 256;            // elements of a head
 inline constexpr int64_t kTeamRow = 2048; // elements of the longest row that is a warp's; longer ones are a block's
 /// For each row op of the plan, the elements of its input's row, where shared memory can keep them all; else nothing.

@@ -218,7 +218,7 @@ private:
     return std::unique_ptr<Executable>(std::move(executable));
   }
 
-  bool isSimulated() const { return target == "cuda-sim"; }
+  bool isSimulated() const { return StringRef(target).starts_with("cuda-sim"); }
   bool isCuda() const { return StringRef(target).starts_with("cuda"); }
 
   std::string target, schedule, lathe;
@@ -226,8 +226,10 @@ private:
 } // namespace
 
 std::unique_ptr<Device> conformance::createCompiledDevice(StringRef name) {
-  if (name == "cuda-sim" || name == "cuda")
-    return std::make_unique<CompiledDevice>(name == "cuda" ? "cuda:all" : name, name == "cuda" ? "cuda:all" : name);
+  if (name == "cuda")
+    return std::make_unique<CompiledDevice>("cuda:all", "cuda:all");
+  if (name == "cuda-sim" || name == "cuda-sim:sm_90a")
+    return std::make_unique<CompiledDevice>(name, name);
   if (!name.consume_front("cpu:"))
     return nullptr;
   auto [isa, schedule] = name.split(':');

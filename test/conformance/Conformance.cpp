@@ -22,8 +22,8 @@ using reference::Tensor;
 namespace cl = llvm::cl;
 
 static cl::OptionCategory category("lathe-test-conformance");
-static cl::opt<std::string> deviceName("device", cl::init("reference"), cl::desc("reference, cpu:ISA, cuda-sim or cuda"),
-                                       cl::cat(category));
+static cl::opt<std::string> deviceName("device", cl::init("reference"),
+                                       cl::desc("reference, cpu:ISA, cuda-sim or cuda"), cl::cat(category));
 static cl::opt<std::string> filter("filter", cl::desc("only cases whose name contains this"), cl::cat(category));
 static cl::opt<bool> verbose("v", cl::desc("a line for every case"), cl::cat(category));
 static cl::opt<bool> printOnly("print", cl::desc("print the cases' modules and don't run them"), cl::cat(category));

@@ -45,13 +45,14 @@ struct Contraction {
   const Group &group;
   index batch, first, column; // of the tile; `first` counts the rows that are read
   index rows, columns, depth;
+  u32 numbersAt = kNumbers;
 
   static LATHE_DEVICE index row_tiles(const Group &g) { return divide(g.rows() + kTileRows - 1, kTileRows); }
   static LATHE_DEVICE index column_tiles(const Group &g) { return divide(g.columns() + kColumns - 1, kColumns); }
   static LATHE_DEVICE index tiles(const Group &g) { return g.batches() * row_tiles(g) * column_tiles(g); }
 
-  static LATHE_DEVICE Shared<u32> numbers() { return shared<u32>(kNumbers); }
-  static LATHE_DEVICE Shared<u32> counts() { return shared<u32>(kNumbers + kTileRows * 4); }
+  LATHE_DEVICE Shared<u32> numbers() const { return shared<u32>(numbersAt); }
+  LATHE_DEVICE Shared<u32> counts() const { return shared<u32>(numbersAt + kTileRows * 4); }
   static constexpr u32 kShared = kNumbers + kTileRows * 4 + 64;
 
   /// The row of the tile's i-th, or -1.
@@ -153,16 +154,17 @@ struct Contraction {
     }
   }
 
+  /// The operands of the elements of K from `k` on.
+  LATHE_DEVICE void load_step(u32 stage, index k) const {
+    load_lhs(stage, k);
+    load_rhs<0>(stage + kTileA, k);
+    if constexpr (Group::kAnchors > 1)
+      load_rhs<1>(stage + kTileA + kTileB, k);
+    static_assert(Group::kAnchors <= 2, "at most two right sides meet in an epilogue");
+  }
   LATHE_DEVICE void load(index step) const {
-    u32 stage = u32(step) % kStages * kStage;
-    index k = step * kDepth;
-    if (k < depth) {
-      load_lhs(stage, k);
-      load_rhs<0>(stage + kTileA, k);
-      if constexpr (Group::kAnchors > 1)
-        load_rhs<1>(stage + kTileA + kTileB, k);
-      static_assert(Group::kAnchors <= 2, "at most two right sides meet in an epilogue");
-    }
+    if (step * kDepth < depth)
+      load_step(u32(step) % kStages * kStage, step * kDepth);
     cp_async_commit();
   }
 
@@ -248,7 +250,7 @@ struct Contraction {
     for (u32 i = warp(); i < kTileRows; i += kWarps) {
       index at = row(i);
       if (at >= 0)
-        group.finish(Warp(), warp(), batch * rows + at);
+        group.finish(Warp(), warp(), batch * rows + at, 0);
     }
     if (thread() == 0)
       *counter = 0;
