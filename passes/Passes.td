@@ -2,6 +2,7 @@
 // --lathe-quantize-weights, the test quantize-weights.mlir.
 include "mlir/Pass/PassBase.td"
 include "passes/Simplify/Simplify.td"
+include "passes/Precision/Precision.td"
 include "passes/Fuse/Fuse.td"
 include "passes/Schedule/Schedule.td"
 include "passes/Plan/Plan.td"

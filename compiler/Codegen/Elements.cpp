@@ -181,7 +181,8 @@ Value Elements::narrow(Value value, Type elementType) {
 
 Value Elements::loadElements(Value base, Type elementType, const Index &flat) {
   Type element = getSignless(elementType);
-  Type stored = element.isInteger(1) ? i8() : element;
+  // As integers: what LLVM makes of a masked load of bf16 calls a library.
+  Type stored = element.isInteger(1) ? i8() : element.isBF16() ? b.getI16Type() : element;
   Value value;
   if (flat.kind == Index::Uniform) {
     value = load(stored, elementPtr(base, stored, flat.value));
@@ -194,6 +195,8 @@ Value Elements::loadElements(Value base, Type elementType, const Index &flat) {
     for (int64_t i = 0; i < lanes; ++i)
       value = insert(load(stored, elementPtr(base, stored, extract(offsets, i))), value, i);
   }
+  if (element.isBF16())
+    return make<arith::BitcastOp>(withElement(value, element), value);
   return element.isInteger(1) ? compare(arith::CmpIPredicate::ne, value, constant(value, 0)) : value;
 }
 
@@ -202,6 +205,9 @@ void Elements::storeElements(Value value, Value base, Type elementType, const In
   if (element.isInteger(1)) {
     value = make<arith::ExtUIOp>(withElement(value, i8()), value);
     element = i8();
+  } else if (element.isBF16()) {
+    element = b.getI16Type();
+    value = make<arith::BitcastOp>(withElement(value, element), value);
   }
   if (flat.kind == Index::Uniform)
     return store(value, elementPtr(base, element, flat.value));

@@ -57,6 +57,12 @@ static FailureOr<OwningOpRef<ModuleOp>> readModule(MLIRContext &context, const C
 static void addPasses(OpPassManager &passes, Phase phase, const CompileOptions &options) {
   if (phase == Phase::Simplify)
     buildSimplifyPipeline(passes, {options.requireFused, options.optimization >= 1});
+  if (phase == Phase::Compress && options.precision != "fp32") {
+    ConvertPrecisionPassOptions convert;
+    convert.precision = options.precision;
+    convert.allowFallback = options.allowFallback;
+    passes.addPass(createConvertPrecisionPass(convert));
+  }
   if (phase == Phase::Fuse) {
     FormKernelsPassOptions fuse;
     fuse.fuse = options.optimization >= 2;

@@ -348,7 +348,8 @@ Value Node::matmul(Value x, Value y) {
   Type elementType = tfm::getElementType(x);
   if (!isa<FloatType>(elementType))
     elementType = builder.getI32Type();
-  Value product = tfm::MatmulOp::create(builder, loc, tfm::getTensorType(result, elementType), aligned[0], aligned[1]);
+  Value product = tfm::MatmulOp::create(builder, loc, tfm::getTensorType(result, elementType), aligned[0], aligned[1],
+                                        false, false, tfm::PrecisionAttr());
   if (isColumn)
     result.pop_back();
   if (isRow)

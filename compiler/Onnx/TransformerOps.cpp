@@ -43,8 +43,8 @@ static LogicalResult importGemm(Node &node) {
   bool isBias = c && beta == 1 && tfm::getDims(c) == SmallVector<Dim>{columns};
   UnitAttr flag = transB ? node.builder.getUnitAttr() : UnitAttr();
   if (alpha == 1 && (isBias || !c))
-    return node.set(tfm::LinearOp::create(node.builder, node.loc, type, x, w, c, flag));
-  Value product = tfm::LinearOp::create(node.builder, node.loc, type, x, w, Value(), flag);
+    return node.set(tfm::LinearOp::create(node.builder, node.loc, type, x, w, c, flag, tfm::PrecisionAttr()));
+  Value product = tfm::LinearOp::create(node.builder, node.loc, type, x, w, Value(), flag, tfm::PrecisionAttr());
   if (alpha != 1)
     product = node.binary<tfm::MulOp>(product, node.scalar(alpha, tfm::getElementType(x)));
   if (c && beta != 1)
@@ -113,10 +113,10 @@ static LogicalResult importConv(Node &node) {
     return failure();
   if (bias && !node.requireAll(tfm::getDims(bias), {w[0]}, "the bias and the filters"))
     return failure();
-  return node.set(
-      tfm::ConvOp::create(node.builder, node.loc, tfm::getTensorType(dims, tfm::getElementType(input)), input, kernel,
-                          bias, node.builder.getDenseI64ArrayAttr(strides), node.builder.getDenseI64ArrayAttr(pads),
-                          node.builder.getDenseI64ArrayAttr(dilations), node.builder.getI64IntegerAttr(groups)));
+  return node.set(tfm::ConvOp::create(
+      node.builder, node.loc, tfm::getTensorType(dims, tfm::getElementType(input)), input, kernel, bias,
+      node.builder.getDenseI64ArrayAttr(strides), node.builder.getDenseI64ArrayAttr(pads),
+      node.builder.getDenseI64ArrayAttr(dilations), node.builder.getI64IntegerAttr(groups), tfm::PrecisionAttr()));
 }
 
 Value lathe::onnxfile::buildLayerNorm(Node &node, Value x, Value gain, Value bias, double epsilon, bool isRms,
@@ -298,7 +298,7 @@ Value lathe::onnxfile::buildAttention(Node &node, const AttentionParts &parts) {
       b, node.loc, result, query, key, value, bias, parts.padding, b.getI64IntegerAttr(parts.heads),
       b.getI64IntegerAttr(parts.kvHeads), b.getF64FloatAttr(scale), parts.offset ? b.getUnitAttr() : UnitAttr(),
       parts.offset ? tfm::DimsAttr::get(b.getContext(), {*parts.offset}) : tfm::DimsAttr(), IntegerAttr(),
-      b.getF64FloatAttr(parts.softcap), tfm::MaskedRowAttr::get(b.getContext(), parts.maskedRow));
+      b.getF64FloatAttr(parts.softcap), tfm::MaskedRowAttr::get(b.getContext(), parts.maskedRow), tfm::PrecisionAttr());
 }
 
 /// [B, heads, S, D] as [B, S, heads*D].

@@ -10,7 +10,7 @@ using namespace lathe::tfm;
 namespace {
 Result linear(LinearOp op, ArrayRef<int64_t> shape, const Frame &frame) {
   const Tensor &input = frame[op.getInput()], &weight = frame[op.getWeight()];
-  std::vector<double> x = loadFloats(input), w = loadFloats(weight);
+  std::vector<double> x = loadFactors(input, op.getPrecision()), w = loadFactors(weight, op.getPrecision());
   int64_t inner = input.getShape().back(), columns = shape.back(), rows = *countElements(shape.drop_back());
   if (op.getTransposed())
     w = transposed(w.data(), columns, inner);
@@ -52,7 +52,9 @@ Result matmul(MatmulOp op, ArrayRef<int64_t> shape, const Frame &frame) {
   const Tensor &lhs = frame[op.getLhs()], &rhs = frame[op.getRhs()];
   Type type = tfm::getElementType(op.getResult());
   if (isa<FloatType>(lhs.getElementType()))
-    return storeFloats(type, shape, multiply(op, shape, lhs, rhs, loadFloats(lhs), loadFloats(rhs)));
+    return storeFloats(
+        type, shape,
+        multiply(op, shape, lhs, rhs, loadFactors(lhs, op.getPrecision()), loadFactors(rhs, op.getPrecision())));
   auto unsignedBits = [](const Tensor &tensor) { // unsigned, so that products wrap
     std::vector<int64_t> values = loadIntegers(tensor);
     return std::vector<uint64_t>(values.begin(), values.end());
@@ -100,7 +102,8 @@ Result conv(ConvOp op, ArrayRef<int64_t> shape, const Frame &frame) {
   int64_t batch = shape[0], groups = op.getGroups(), outputs = shape[1] / groups, channels = weight.getShape()[1];
   int64_t inputSize = *countElements(window.input), outputSize = *countElements(window.output);
   int64_t kernelSize = *countElements(window.kernel);
-  std::vector<double> x = loadFloats(input), w = loadFloats(weight), result(*countElements(shape));
+  std::vector<double> x = loadFactors(input, op.getPrecision()), w = loadFactors(weight, op.getPrecision());
+  std::vector<double> result(*countElements(shape));
   if (op.getBias())
     result = broadcast(loadFloats(frame[op.getBias()]), {1, shape[1], 1}, {batch, shape[1], outputSize});
   for (int64_t b = 0; b < batch; ++b)

@@ -146,6 +146,22 @@ std::vector<double> reference::loadFloats(const Tensor &tensor) {
   return values;
 }
 
+float reference::roundToTf32(float value) {
+  if (!std::isfinite(value))
+    return value;
+  // Sign and magnitude: half of the last place that stays, added to the magnitude, carries where it should.
+  constexpr uint32_t dropped = 23 - 10, half = 1u << (dropped - 1);
+  return llvm::bit_cast<float>((llvm::bit_cast<uint32_t>(value) + half) & ~((1u << dropped) - 1));
+}
+
+std::vector<double> reference::loadFactors(const Tensor &tensor, std::optional<tfm::Precision> precision) {
+  std::vector<double> values = loadFloats(tensor);
+  if (precision == tfm::Precision::tf32)
+    for (double &value : values)
+      value = roundToTf32(static_cast<float>(value));
+  return values;
+}
+
 std::vector<int64_t> reference::loadIntegers(const Tensor &tensor) {
   std::vector<int64_t> values;
   withIntegerType(tensor.getElementType(), [&](auto *element) {

@@ -14,6 +14,11 @@ bool isUnsigned(mlir::Type type); // i1 counts
 
 /// Floats widen exactly; integers below 2^53 in magnitude too.
 std::vector<double> loadFloats(const Tensor &tensor);
+/// An f32 in tf32: ten bits of fraction, to nearest, ties away from zero, as PTX's cvt.rna.tf32.f32. What rounds beyond
+/// the greatest value becomes infinite; NaN stays.
+float roundToTf32(float value);
+/// The values that an op multiplies: with a precision, in that precision.
+std::vector<double> loadFactors(const Tensor &tensor, std::optional<tfm::Precision> precision);
 /// Of an integer type: the value; of ui64: its bits.
 std::vector<int64_t> loadIntegers(const Tensor &tensor);
 /// Rounds each value once.

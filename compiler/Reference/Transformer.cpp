@@ -13,6 +13,7 @@ struct Attention {
   int64_t batch, queries, keys, heads, groupSize, width, valueWidth, offset;
   bool causal;
   std::optional<int64_t> window;
+  bool tf32;
   MaskedRow maskedRow;
   double scale, softcap;
   std::vector<double> q, k, v, bias;
@@ -69,8 +70,11 @@ struct Attention {
       }
     }
     double sum = 0;
-    for (double &weight : weights)
+    for (double &weight : weights) {
       sum += weight = std::exp(weight - maximum);
+      if (tf32)
+        weight = roundToTf32(static_cast<float>(weight));
+    }
     for (int64_t j = 0; j < keys; ++j)
       for (int64_t d = 0; d < valueWidth; ++d)
         if (weights[j] != 0) // what isn't seen may be anything, also NaN
@@ -102,9 +106,10 @@ Result attention(AttentionOp op, ArrayRef<int64_t> shape, const Frame &frame) {
   }
   a.scale = op.getScale().convertToDouble();
   a.softcap = op.getSoftcap().convertToDouble();
-  a.q = loadFloats(query);
-  a.k = loadFloats(key);
-  a.v = loadFloats(value);
+  a.tf32 = op.getPrecision() == Precision::tf32;
+  a.q = loadFactors(query, op.getPrecision());
+  a.k = loadFactors(key, op.getPrecision());
+  a.v = loadFactors(value, op.getPrecision());
   if (op.getBias()) {
     const Tensor &bias = frame[op.getBias()];
     a.bias = loadFloats(bias);

@@ -24,8 +24,10 @@ class Weights;
 namespace lathe::tfm {
 
 /// Attribute names on modules and functions.
-inline constexpr llvm::StringLiteral kSymbolsAttr = "tfm.symbols"; // on the module: {name = array<i64: min, max>}
-inline constexpr llvm::StringLiteral kNameAttr = "tfm.name";       // on @main's arguments and results: the ONNX name
+inline constexpr llvm::StringLiteral kSymbolsAttr = "tfm.symbols";     // on the module: {name = array<i64: min, max>}
+inline constexpr llvm::StringLiteral kPrecisionAttr = "tfm.precision"; // on the module: [{node, type, precision, why}]
+inline constexpr llvm::StringLiteral kObservedMaxAttr = "tfm.observed_max"; // on an op: f64, max|x| of its result
+inline constexpr llvm::StringLiteral kNameAttr = "tfm.name"; // on @main's arguments and results: the ONNX name
 
 /// A tensor type of these dimensions; those that are not constant become dynamic and go into the encoding.
 mlir::RankedTensorType getTensorType(llvm::ArrayRef<Dim> dims, mlir::Type elementType);

@@ -92,6 +92,10 @@ def Tfm_MaskedRow : Tfm_Enum<"MaskedRow", ["zero", "mean", "unmasked", "nan"]>;
 def Tfm_MaskedRowAttr : Tfm_EnumAttr<Tfm_MaskedRow, "masked_row">;
 def Tfm_Accumulate : Tfm_Enum<"Accumulate", ["none", "add", "mul", "min", "max"]>;
 def Tfm_AccumulateAttr : Tfm_EnumAttr<Tfm_Accumulate, "accumulate">;
+def Tfm_Precision : Tfm_Enum<"Precision", ["tf32"]>;
+// Of an op that sums products of f32. tf32: each factor is rounded to tf32 first (10 bits of fraction, to nearest, ties
+// away from zero, as cvt.rna.tf32.f32 does); bias, sums and the result are what they are without it.
+def Tfm_PrecisionAttr : Tfm_EnumAttr<Tfm_Precision, "precision">;
 
 class Tfm_Op<string mnemonic, list<Trait> traits = []> : Op<Tfm_Dialect, mnemonic, traits>;
 // An op that computes tensors from tensors, without effects.

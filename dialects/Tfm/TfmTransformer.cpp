@@ -13,6 +13,14 @@ static LogicalResult verifyVector(Operation *op, StringRef constraint, StringRef
   return success();
 }
 
+/// C4 of the ops that may have a precision.
+template <typename Op> static LogicalResult verifyPrecision(Op op) {
+  Type type = getElementType(op->getOperand(0));
+  if (op.getPrecision() && !type.isF32())
+    return op.emitOpError("C4: expected f32 operands with a precision, got ") << type;
+  return success();
+}
+
 LogicalResult LinearOp::verify() {
   SmallVector<Dim> x = getDims(getInput()), w = getDims(getWeight());
   if (w.size() != 2 || x.empty() || x.back() != w[getTransposed() ? 1 : 0])
@@ -24,6 +32,8 @@ LogicalResult LinearOp::verify() {
     return failure();
   SmallVector<Value> values(getOperands());
   values.push_back(getResult());
+  if (failed(verifyPrecision(*this)))
+    return failure();
   return verifySameElementType(*this, "C3", values);
 }
 
@@ -43,7 +53,7 @@ LogicalResult MatmulOp::verify() {
            << getLhs().getType() << " and " << getRhs().getType() << " don't broadcast";
   dims->push_back(a[a.size() - 2]);
   dims->push_back(b.back());
-  if (failed(verifyResultDims(*this, "C2", *dims)))
+  if (failed(verifyResultDims(*this, "C2", *dims)) || failed(verifyPrecision(*this)))
     return failure();
   if (isa<FloatType>(getElementType(getLhs())))
     return verifySameElementType(*this, "C3", {getLhs(), getRhs(), getResult()});
@@ -69,7 +79,7 @@ LogicalResult ConvOp::verify() {
     Dim free = x[i + 2] + Dim(getPads()[i]) + Dim(getPads()[i + spatial]) - window;
     expected.push_back(Dim::floordiv(free, getStrides()[i]) + Dim(1));
   }
-  if (failed(verifyVector(*this, "C1", "bias", getBias(), w[0])))
+  if (failed(verifyVector(*this, "C1", "bias", getBias(), w[0])) || failed(verifyPrecision(*this)))
     return failure();
   return verifyResultDims(*this, "C3", expected);
 }
@@ -97,7 +107,7 @@ LogicalResult AttentionOp::verify() {
            << toString({k[0], k[1]}) << ", got " << getPadding().getType();
   if (getOffset() && getOffset()->getTexts().size() != 1)
     return emitOpError("C1: expected one dimension as offset");
-  if (failed(verifyResultDims(*this, "C1", {q[0], q[1], *valueDim * Dim(heads)})))
+  if (failed(verifyResultDims(*this, "C1", {q[0], q[1], *valueDim * Dim(heads)})) || failed(verifyPrecision(*this)))
     return failure();
   return verifySameElementType(*this, "C3", {getQuery(), getKey(), getValue(), getResult()});
 }

@@ -5,10 +5,10 @@ def Tfm_LinearOp : Tfm_Op<"linear", [Pure]> {
   let summary = "x @ w + bias";
   let description = [{
     x: [..., K]; w: [K, N], or [N, K] with `transposed`; bias: [N]; result: [..., N].
-    C1: w has rank 2 and x's last dimension is its K. C2: bias is [N]. C3: one element type.
+    C1: w has rank 2 and x's last dimension is its K. C2: bias is [N]. C3: one element type. C4: only f32 has a precision.
   }];
   let arguments = (ins Tfm_FloatTensor:$input, Tfm_FloatTensor:$weight, Optional<Tfm_FloatTensor>:$bias,
-                       UnitAttr:$transposed);
+                       UnitAttr:$transposed, OptionalAttr<Tfm_PrecisionAttr>:$precision);
   let results = (outs Tfm_FloatTensor:$result);
   let assemblyFormat = [{
     $input `,` $weight (`bias` `(` $bias^ `)`)? attr-dict `:` functional-type(operands, results)
@@ -20,9 +20,10 @@ def Tfm_MatmulOp : Tfm_PureOp<"matmul"> {
   let description = [{
     transpose_a, transpose_b swap an operand's last two dimensions first. Both operands have rank 2 or more.
     C1: K is equal. C2: batch dimensions broadcast. C3: float operands have one element type, the result's.
-    Integer operands (i8, ui8, i32) give an i32 result, exact modulo 2^32.
+    Integer operands (i8, ui8, i32) give an i32 result, exact modulo 2^32. C4: only f32 has a precision.
   }];
-  let arguments = (ins Tfm_Tensor:$lhs, Tfm_Tensor:$rhs, UnitAttr:$transpose_a, UnitAttr:$transpose_b);
+  let arguments = (ins Tfm_Tensor:$lhs, Tfm_Tensor:$rhs, UnitAttr:$transpose_a, UnitAttr:$transpose_b,
+                       OptionalAttr<Tfm_PrecisionAttr>:$precision);
   let results = (outs Tfm_Tensor:$result);
   let hasVerifier = 1;
 }
@@ -31,10 +32,11 @@ def Tfm_ConvOp : Tfm_Op<"conv", [Pure]> {
   let description = [{
     x: [B, C, D1...Dn]; w: [M, C/groups, k1...kn]; bias: [M]; result: [B, M, O1...On]. pads holds n begins, then n ends.
     C1: the attributes have n, 2n, n elements. C2: groups divides C and M. C3: the result's dimensions follow.
+    C4: only f32 has a precision.
   }];
   let arguments = (ins Tfm_FloatTensor:$input, Tfm_FloatTensor:$weight, Optional<Tfm_FloatTensor>:$bias,
                        DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$pads, DenseI64ArrayAttr:$dilations,
-                       DefaultValuedAttr<I64Attr, "1">:$groups);
+                       DefaultValuedAttr<I64Attr, "1">:$groups, OptionalAttr<Tfm_PrecisionAttr>:$precision);
   let results = (outs Tfm_FloatTensor:$result);
   let assemblyFormat = [{
     $input `,` $weight (`bias` `(` $bias^ `)`)? attr-dict `:` functional-type(operands, results)
@@ -53,14 +55,17 @@ def Tfm_AttentionOp : Tfm_Op<"attention", [Pure, AttrSizedOperandSegments]> {
     A query that may see nothing gives, by masked_row: zero; the mean of v over all Sk keys; what it would without the set
     (unmasked); or NaN.
 
-    C1: the dimensions above. C2: kv_heads divides heads, heads divides q's last dimension. C3: one element type.
+    C1: the dimensions above. C2: kv_heads divides heads, heads divides q's last dimension. C3: query, key, value and
+    result have one element type; the bias may have another. C4: only f32 has a precision; the factors of its second
+    product are v and exp(score - the row's maximum), whose sum, the divisor, is not rounded.
   }];
   let arguments = (ins Tfm_FloatTensor:$query, Tfm_FloatTensor:$key, Tfm_FloatTensor:$value,
                        Optional<Tfm_FloatTensor>:$bias, Optional<Tfm_BoolTensor>:$padding,
                        I64Attr:$heads, I64Attr:$kv_heads, F64Attr:$scale, UnitAttr:$causal,
                        OptionalAttr<Tfm_DimsAttr>:$offset, OptionalAttr<I64Attr>:$window,
                        DefaultValuedAttr<F64Attr, "0.0">:$softcap,
-                       DefaultValuedAttr<Tfm_MaskedRowAttr, "MaskedRow::nan">:$masked_row);
+                       DefaultValuedAttr<Tfm_MaskedRowAttr, "MaskedRow::nan">:$masked_row,
+                       OptionalAttr<Tfm_PrecisionAttr>:$precision);
   let results = (outs Tfm_FloatTensor:$result);
   let assemblyFormat = [{
     $query `,` $key `,` $value (`bias` `(` $bias^ `)`)? (`padding` `(` $padding^ `)`)? attr-dict

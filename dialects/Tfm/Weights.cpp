@@ -59,13 +59,23 @@ static std::vector<char> expandLiteral(DenseElementsAttr elements) {
   return bytes;
 }
 
-static std::vector<char> expandRandom(RandomAttr random, int64_t count) {
-  std::vector<float> values(count);
+/// Of a weight of f32, f16 or bf16.
+static std::vector<char> expandRandom(RandomAttr random, RankedTensorType type) {
   float scale = static_cast<float>(random.getScale().getValueAsDouble());
-  for (int64_t i = 0; i < count; ++i)
-    values[i] = scale * package::randomUnit(random.getSeed(), random.getTensor(), i);
-  auto *begin = reinterpret_cast<const char *>(values.data());
-  return std::vector<char>(begin, begin + values.size() * sizeof(float));
+  std::vector<char> bytes;
+  auto append = [&](auto value) {
+    auto *begin = reinterpret_cast<const char *>(&value);
+    bytes.insert(bytes.end(), begin, begin + sizeof value);
+  };
+  bytes.reserve(*tfm::getByteSize(type));
+  for (int64_t i = 0, count = type.getNumElements(); i < count; ++i) {
+    float value = scale * package::randomUnit(random.getSeed(), random.getTensor(), i);
+    if (type.getElementType().isF32())
+      append(value);
+    else
+      append(type.getElementType().isF16() ? package::toHalfBits(value) : package::toBfloatBits(value));
+  }
+  return bytes;
 }
 
 llvm::Expected<ArrayRef<char>> Weights::getBytes(WeightOp weight) {
@@ -100,9 +110,10 @@ llvm::Expected<ArrayRef<char>> Weights::getBytes(WeightOp weight) {
       return elements.getRawData();
     blob = addBlob(weight.getContext(), expandLiteral(elements));
   } else if (auto random = dyn_cast<RandomAttr>(source)) {
-    if (!type.getElementType().isF32())
-      return fail("random weights are f32");
-    blob = addBlob(weight.getContext(), expandRandom(random, type.getNumElements()));
+    Type element = type.getElementType();
+    if (!element.isF32() && !element.isF16() && !element.isBF16())
+      return fail("random weights are f32, f16 or bf16");
+    blob = addBlob(weight.getContext(), expandRandom(random, type));
   }
   if (!blob)
     return fail("has no bytes");

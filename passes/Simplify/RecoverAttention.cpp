@@ -38,7 +38,7 @@ struct UnfoldBatch : OpRewritePattern<MatmulOp> {
     Value lhs = unfold(op.getLhs()), rhs = unfold(op.getRhs());
     SmallVector<Dim> dims{split->first, split->second, result[1], result[2]};
     Value matmul = MatmulOp::create(rewriter, op.getLoc(), tfm::getTensorType(dims, tfm::getElementType(op)), lhs, rhs,
-                                    op.getTransposeA(), op.getTransposeB());
+                                    op.getTransposeA(), op.getTransposeB(), op.getPrecisionAttr());
     rewriter.replaceOp(op, createReshape(rewriter, op.getLoc(), matmul, result));
     return success();
   }
@@ -250,7 +250,7 @@ struct FormAttention : OpRewritePattern<MatmulOp> {
                                          llvm::APFloat(scores.scale), mask->causal,
                                          mask->offset ? DimsAttr::get(getContext(), *mask->offset) : DimsAttr(),
                                          mask->window ? rewriter.getI64IntegerAttr(*mask->window) : IntegerAttr(),
-                                         llvm::APFloat(scores.softcap), mask->maskedRow);
+                                         llvm::APFloat(scores.softcap), mask->maskedRow, PrecisionAttr());
     rewriter.replaceOp(op, unfoldHeads(rewriter, loc, attention, *heads));
     return success();
   }

@@ -22,7 +22,8 @@ struct MatmulToLinear : OpRewritePattern<MatmulOp> {
     if (op.getTransposeA() || !getWeightOrConstant(op.getRhs()) || tfm::getDims(op.getRhs()).size() != 2 ||
         !isa<FloatType>(tfm::getElementType(op.getRhs())))
       return failure();
-    rewriter.replaceOpWithNewOp<LinearOp>(op, op.getType(), op.getLhs(), op.getRhs(), Value(), op.getTransposeB());
+    rewriter.replaceOpWithNewOp<LinearOp>(op, op.getType(), op.getLhs(), op.getRhs(), Value(), op.getTransposeB(),
+                                          op.getPrecisionAttr());
     return success();
   }
 };
@@ -48,7 +49,7 @@ struct AddToBias : OpRewritePattern<AddOp> {
       if (!bias)
         continue;
       auto fused = LinearOp::create(rewriter, fuseLocations(rewriter, {linear, op}), op.getType(), linear.getInput(),
-                                    linear.getWeight(), bias, linear.getTransposed());
+                                    linear.getWeight(), bias, linear.getTransposed(), linear.getPrecisionAttr());
       rewriter.replaceOp(op, fused);
       return success();
     }
@@ -76,7 +77,8 @@ struct SplitLinear : OpRewritePattern<SliceOp> {
     if (bias)
       bias = createSlice(rewriter, linear.getLoc(), bias, 0, slice->start, slice->size);
     rewriter.replaceOp(op, LinearOp::create(rewriter, fuseLocations(rewriter, {linear, op}), op.getType(),
-                                            linear.getInput(), weight, bias, linear.getTransposed()));
+                                            linear.getInput(), weight, bias, linear.getTransposed(),
+                                            linear.getPrecisionAttr()));
     return success();
   }
 };
@@ -121,8 +123,9 @@ struct ReshapeAroundLinear : OpRewritePattern<LinearOp> {
       return failure();
     SmallVector<Dim> dims = from;
     dims.back() = tfm::getDims(op.getResult()).back();
-    auto linear = LinearOp::create(rewriter, op.getLoc(), tfm::getTensorType(dims, tfm::getElementType(op)),
-                                   reshape.getInput(), op.getWeight(), op.getBias(), op.getTransposed());
+    auto linear =
+        LinearOp::create(rewriter, op.getLoc(), tfm::getTensorType(dims, tfm::getElementType(op)), reshape.getInput(),
+                         op.getWeight(), op.getBias(), op.getTransposed(), op.getPrecisionAttr());
     rewriter.replaceOp(op, createReshape(rewriter, op.getLoc(), linear, tfm::getDims(op.getResult())));
     return success();
   }
@@ -151,7 +154,7 @@ struct ConvToLinear : OpRewritePattern<ConvOp> {
     SmallVector<Dim> dims = tfm::getDims(x);
     dims.back() = kernel[0];
     Value linear = LinearOp::create(rewriter, loc, tfm::getTensorType(dims, tfm::getElementType(x)), x, weight,
-                                    op.getBias(), /*transposed=*/true);
+                                    op.getBias(), /*transposed=*/true, op.getPrecisionAttr());
     rewriter.replaceOp(op, createTranspose(rewriter, loc, linear, fromLast));
     return success();
   }

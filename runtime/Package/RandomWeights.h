@@ -2,6 +2,7 @@
 // exact conversion and one rounding multiplication.
 #pragma once
 #include <cstdint>
+#include <cstring>
 
 namespace lathe::package {
 
@@ -18,6 +19,27 @@ inline float randomUnit(uint64_t seed, uint64_t tensor, uint64_t index) {
   uint64_t stream = mix64(seed + golden * (tensor + 1));
   uint64_t bits = mix64(stream + golden * (index + 1));
   return static_cast<float>(static_cast<int64_t>(bits >> 40) - (int64_t(1) << 23)) * 0x1p-23f;
+}
+
+// The bits of a finite value in f16 and in bf16, to nearest, ties to even; f16 becomes infinite from 65520 on.
+inline uint16_t toHalfBits(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  uint32_t sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
+  if (magnitude >= 0x47800000) // 2^16
+    return static_cast<uint16_t>(sign | 0x7c00);
+  if (magnitude < 0x38800000) { // 2^-14: what is added makes the last place 2^-24, that of f16's subnormals
+    float shifted = (value < 0 ? -value : value) + 0.5f;
+    std::memcpy(&bits, &shifted, sizeof bits);
+    return static_cast<uint16_t>(sign | (bits - 0x3f000000));
+  }
+  magnitude += 0xfff + (magnitude >> 13 & 1);
+  return static_cast<uint16_t>(sign | ((magnitude - (112u << 23)) >> 13));
+}
+inline uint16_t toBfloatBits(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
 } // namespace lathe::package

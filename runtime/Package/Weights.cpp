@@ -92,31 +92,6 @@ Status Weights::verifyRange(const Store &store, uint64_t begin, uint64_t end) co
 }
 
 namespace {
-// To 16 bits, rounded to nearest even.
-uint16_t toBf16(float value) {
-  uint32_t bits;
-  memcpy(&bits, &value, sizeof bits);
-  return static_cast<uint16_t>(value != value ? 0x7fc0 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-uint16_t toF16(float value) {
-  uint32_t bits;
-  memcpy(&bits, &value, sizeof bits);
-  uint32_t sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
-  if (magnitude > 0x7f800000)
-    return static_cast<uint16_t>(sign | 0x7e00);
-  if (magnitude >= 0x477ff000) // rounds to 2^16 or more
-    return static_cast<uint16_t>(sign | 0x7c00);
-  if (magnitude < 0x38800000) { // subnormal: a multiple of 2^-24, which the sum with 0.5 rounds to
-    float shifted;
-    memcpy(&shifted, &magnitude, sizeof shifted);
-    shifted += 0.5f;
-    memcpy(&bits, &shifted, sizeof bits);
-    return static_cast<uint16_t>(sign | (bits - 0x3f000000));
-  }
-  return static_cast<uint16_t>(sign | (magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13);
-}
-
 // The elements of a random weight in the order of its layout, from any of them on.
 class RandomElements {
 public:
@@ -170,7 +145,7 @@ void Weights::read(uint32_t index, uint64_t offset, uint64_t size, uint8_t *out)
   RandomElements elements(weight, offset / element);
   for (uint64_t i = 0; i < size; i += element) {
     float value = elements.next();
-    uint16_t half = weight.type() == ElementType::bf16 ? toBf16(value) : toF16(value);
+    uint16_t half = weight.type() == ElementType::bf16 ? toBfloatBits(value) : toHalfBits(value);
     memcpy(out + i, element == 4 ? static_cast<const void *>(&value) : &half, element);
   }
 }

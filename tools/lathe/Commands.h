@@ -12,4 +12,8 @@ extern const Command compileCommand, checkCommand, explainCommand, compareComman
 const std::vector<Flag> &importFlags();
 bool readImportFlags(const Arguments &arguments, ImportOptions &options, std::string &error);
 
+/// The flags of the compress phase, likewise.
+const std::vector<Flag> &compressFlags();
+bool readCompressFlags(const Arguments &arguments, CompileOptions &options, std::string &error);
+
 } // namespace lathe::tool

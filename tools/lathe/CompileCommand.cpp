@@ -24,7 +24,7 @@ static const std::vector<Flag> kFlags = [] {
       {"-O1", nullptr, "a launch for each op, with linear, attention, layer_norm ... recovered"},
       {"-O2", nullptr, "the default: ops fused, padded rows left out where no output reads them"},
       {"-O3", nullptr, "today the same as -O2; kept for what takes longer to compile"},
-      {"--compile-from", "PHASE", "read IR as it is after PHASE: import, simplify, fuse, schedule, plan"},
+      {"--compile-from", "PHASE", "read IR as it is after PHASE: import, simplify, compress, fuse, schedule, plan"},
       {"--compile-to", "PHASE", "print the IR after PHASE: import, simplify, compress, fuse, schedule, plan; or emit"},
       {"--locations", nullptr, "print IR with the ONNX nodes that each op comes from"},
       {"--emit", "KIND", "package (default), or exe: one file that runs"},
@@ -37,7 +37,8 @@ static const std::vector<Flag> kFlags = [] {
        "goes up to plan and prints the summary, with an estimate of the package's size; writes nothing"},
       {"--quiet", nullptr, "neither summary nor progress bar"},
   };
-  flags.insert(flags.end(), importFlags().begin(), importFlags().end());
+  for (const std::vector<Flag> *more : {&compressFlags(), &importFlags()})
+    flags.insert(flags.end(), more->begin(), more->end());
   return flags;
 }();
 
@@ -110,8 +111,8 @@ static int compile(const ModelSource &model, const Arguments &arguments) {
   options.inputIsIr = arguments.has("--compile-from");
   std::string error;
   int64_t threads;
-  if (!readImportFlags(arguments, options.import, error) || !readTargets(arguments, options.targets, error) ||
-      !readPhase(arguments, "--compile-from", options.from, error) ||
+  if (!readImportFlags(arguments, options.import, error) || !readCompressFlags(arguments, options, error) ||
+      !readTargets(arguments, options.targets, error) || !readPhase(arguments, "--compile-from", options.from, error) ||
       !readPhase(arguments, "--compile-to", options.to, error) ||
       !arguments.integer("--threads", 0, 0, 1024, threads, error))
     return fail(error, kUsage);
@@ -206,7 +207,7 @@ const Command tool::compileCommand = {"compile",
                                       "Phases: import, simplify, compress, fuse, schedule, plan, emit, package.\n"
                                       "--compile-to=emit writes the code of each target to FILE.TARGET.so or .cubin;\n"
                                       "without -o it prints the source of one CUDA target.\n"
-                                      "No -O level changes results beyond float rounding.\n"
+                                      "No -O level changes results beyond float rounding; --precision does.\n"
                                       "The same inputs and flags give the same bytes.",
                                       0,
                                       kFlags,

@@ -8,7 +8,8 @@ using namespace lathe::tool;
 
 static const std::vector<Flag> kFlags = [] {
   std::vector<Flag> flags = {{"--node", "TEXT", "only nodes whose name contains this"}};
-  flags.insert(flags.end(), importFlags().begin(), importFlags().end());
+  for (const std::vector<Flag> *more : {&compressFlags(), &importFlags()})
+    flags.insert(flags.end(), more->begin(), more->end());
   return flags;
 }();
 
@@ -18,7 +19,7 @@ static int explain(const ModelSource &model, const Arguments &arguments) {
   options.to = Phase::Plan;
   options.targets = {"x86-64-v3"}; // every target runs the same launches
   std::string error;
-  if (!readImportFlags(arguments, options.import, error))
+  if (!readImportFlags(arguments, options.import, error) || !readCompressFlags(arguments, options, error))
     return fail(error, kUsage);
   mlir::DialectRegistry registry;
   registerDialects(registry);

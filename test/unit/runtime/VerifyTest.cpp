@@ -68,7 +68,7 @@ TEST(Verify, Weights) {
   expectInvalid("outside its segment or is misaligned", [](Model &m) { m.weights[0].offset = 32; });
   expectInvalid("outside its segment or is misaligned", [](Model &m) { m.weights[1].offset = 256; });
   expectInvalid("outside its segment or is misaligned", [](Model &m) { m.weights[1].offset = UINT64_MAX - 63; });
-  expectInvalid("a random weight is not f32", [](Model &m) {
+  expectInvalid("a random weight is not f32, f16 or bf16", [](Model &m) {
     m.weights[0].random = true;
     m.weights[0].type = ElementType::i32;
   });

@@ -1,0 +1,27 @@
+// The flags that say what a compilation may lose.
+#include "tools/lathe/Commands.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace lathe;
+using namespace lathe::tool;
+
+const std::vector<Flag> &tool::compressFlags() {
+  static const std::vector<Flag> flags = {
+      {"--precision", "KIND",
+       "fp32 (default: what the model has), tf32, fp16, bf16; mixed: fp16 where its range suffices"},
+      {"--allow-fallback", nullptr, "what can't be had in the precision asked for is f32, and reported"},
+  };
+  return flags;
+}
+
+bool tool::readCompressFlags(const Arguments &arguments, CompileOptions &options, std::string &error) {
+  static const std::vector<std::string> known = {"fp32", "tf32", "fp16", "bf16", "mixed"};
+  options.precision = arguments.value("--precision").value_or("fp32");
+  if (!llvm::is_contained(known, options.precision)) {
+    error = "--precision: expected one of " + llvm::join(known, ", ") + ", got '" + options.precision + "'";
+    return false;
+  }
+  options.allowFallback = arguments.has("--allow-fallback");
+  return true;
+}
