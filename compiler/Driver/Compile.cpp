@@ -73,6 +73,7 @@ static void addPasses(OpPassManager &passes, Phase phase, const CompileOptions &
   }
   if (phase == Phase::Schedule) {
     ScheduleKernelsPassOptions schedule;
+    schedule.allowFallback = options.allowFallback;
     schedule.targets.assign(options.targets.begin(), options.targets.end());
     passes.addPass(createScheduleKernelsPass(schedule));
   }

@@ -92,6 +92,8 @@ FailureOr<package::Summary> lathe::writePackageFile(ModuleOp module, const Compi
   write.name = llvm::sys::path::stem(options.input).str();
   write.progress = [&](double part) { options.progress(Phase::Package, part); };
   write.metadata["compiler"] = "lathe " LATHE_VERSION;
+  write.metadata["precision"] = options.precision;
+  write.metadata["allow_fallback"] = options.allowFallback;
   write.metadata["optimization"] = static_cast<int64_t>(options.optimization);
   if (auto hash = hashFile(options.input))
     write.metadata["input_sha256"] = *hash;

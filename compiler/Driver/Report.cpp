@@ -140,6 +140,14 @@ void writeHtml(raw_ostream &os, const package::Summary &summary, StringRef model
       os << "<code>" << escape(nodes) << "</code>";
   }
   os << "\n</table>\n";
+  if (summary.precisions.empty())
+    return;
+  os << "<h2>Precision</h2><p>" << escape(package::countPrecisions(summary))
+     << ". Sums are f32 in every precision.</p>\n<table><tr><th>precision<th>type<th>ONNX node<th>why";
+  for (const package::Summary::Node &node : summary.precisions)
+    os << "\n<tr><td>" << escape(node.precision) << "<td>" << escape(node.type) << "<td><code>" << escape(node.name)
+       << "</code><td>" << escape(node.why);
+  os << "\n</table>\n";
 }
 } // namespace
 
@@ -156,6 +164,9 @@ LogicalResult lathe::writeReport(ModuleOp module, const package::Summary &summar
     writeHtml(file.os(), summary, llvm::sys::path::filename(model), getRows(module, example), example);
   } else {
     print(summary, file.os());
+    if (!summary.precisions.empty())
+      file.os() << "\n";
+    printPrecisions(summary, file.os());
   }
   file.os().flush();
   if (file.os().has_error()) {

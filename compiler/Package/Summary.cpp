@@ -5,6 +5,8 @@
 #include "mlir/IR/SymbolTable.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/Format.h"
+#include "llvm/Support/FormatVariadic.h"
+#include <map>
 #include <set>
 
 using namespace mlir;
@@ -21,6 +23,14 @@ Summary package::summarize(ModuleOp module) {
     for (NamedAttribute symbol : ranges)
       if (auto range = tfm::getSymbolRange(module, symbol.getName()))
         summary.symbols.push_back({symbol.getName().str(), *range});
+  if (auto report = module->getAttrOfType<ArrayAttr>(tfm::kPrecisionAttr))
+    for (auto entry : report.getAsRange<DictionaryAttr>()) {
+      auto get = [&](StringRef field) {
+        auto text = entry.getAs<StringAttr>(field);
+        return text ? text.str() : std::string();
+      };
+      summary.precisions.push_back({get("node"), get("type"), get("precision"), get("why")});
+    }
   module.walk([&](program::EntryOp entry) {
     Dim arena = entry.getArena().getDims()[0];
     summary.arena = summary.arena == Dim() ? arena : Dim::max(summary.arena, arena);
@@ -73,6 +83,8 @@ void package::print(const Summary &summary, llvm::raw_ostream &os) {
   os << "parameters  " << summary.parameters << " (" << mebibytes(summary.weightBytes) << ")\n";
   os << "launches    " << summary.launches << " of " << summary.kernels.size() << " kernels, " << summary.attentions
      << " fused attention" << (summary.attentions == 1 ? "" : "s") << "\n";
+  if (!summary.precisions.empty())
+    os << "precision   " << countPrecisions(summary) << "\n";
   if (summary.packageBytes)
     os << "package     " << (summary.estimated ? "about " : "") << mebibytes(summary.packageBytes) << "\n";
   os << "peak memory weights + " << summary.arena << " bytes";
@@ -85,8 +97,24 @@ void package::print(const Summary &summary, llvm::raw_ostream &os) {
   os << "\n";
 }
 
+std::string package::countPrecisions(const Summary &summary) {
+  std::map<std::string, unsigned> counts;
+  for (const Summary::Node &node : summary.precisions)
+    ++counts[node.precision];
+  std::string text;
+  for (auto &[precision, count] : counts)
+    text += (text.empty() ? "" : ", ") + precision + ": " + std::to_string(count) + (count == 1 ? " node" : " nodes");
+  return text;
+}
+
+void package::printPrecisions(const Summary &summary, llvm::raw_ostream &os) {
+  for (const Summary::Node &node : summary.precisions)
+    os << llvm::left_justify(node.precision, 5) << llvm::left_justify(node.type, 20) << " " << node.name
+       << (node.why.empty() ? "" : ": ") << node.why << "\n";
+}
+
 llvm::json::Value package::toJson(const Summary &summary) {
-  llvm::json::Array kernels, symbols;
+  llvm::json::Array kernels, symbols, precisions;
   for (const Summary::Kernel &kernel : summary.kernels)
     kernels.push_back(llvm::json::Object{{"name", kernel.name},
                                          {"anchor", kernel::stringifyAnchor(kernel.anchor)},
@@ -94,8 +122,11 @@ llvm::json::Value package::toJson(const Summary &summary) {
                                          {"flops", kernel.flops.str()}});
   for (const Summary::Symbol &symbol : summary.symbols)
     symbols.push_back(llvm::json::Object{{"name", symbol.name}, {"min", symbol.range.min}, {"max", symbol.range.max}});
+  for (const Summary::Node &node : summary.precisions)
+    precisions.push_back(
+        llvm::json::Object{{"node", llvm::json::fixUTF8(node.name)}, {"type", llvm::json::fixUTF8(node.type)}, {"precision", node.precision}, {"why", node.why}});
   return llvm::json::Object{{"parameters", summary.parameters}, {"weight_bytes", summary.weightBytes},
                             {"launches", summary.launches},     {"attentions", summary.attentions},
                             {"arena", summary.arena.str()},     {"kernels", std::move(kernels)},
-                            {"symbols", std::move(symbols)}};
+                            {"symbols", std::move(symbols)},    {"precisions", std::move(precisions)}};
 }

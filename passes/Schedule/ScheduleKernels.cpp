@@ -102,6 +102,8 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
         getOperation().emitError("unknown target '") << name << "'; hint: x86-64-v3, x86-64-v4, cuda:sm_90a";
         return signalPassFailure();
       }
+    if (failed(checkPrecision(names)))
+      return signalPassFailure();
     SmallVector<kernel::LaunchOp> launches;
     getOperation().walk([&](kernel::LaunchOp launch) { launches.push_back(launch); });
     llvm::StringMap<SmallVector<kernel::LaunchOp>> byKernel;
@@ -110,6 +112,40 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
     for (auto kernel : getOperation().getOps<kernel::FuncOp>())
       if (failed(scheduleKernel(kernel, byKernel.lookup(kernel.getSymName()), names)))
         return signalPassFailure();
+  }
+
+  /// No CPU rounds to tf32.
+  LogicalResult checkPrecision(ArrayRef<std::string> names) {
+    std::string cpus;
+    for (const std::string &name : names)
+      if (!isCudaTarget(name))
+        cpus += (cpus.empty() ? "" : ", ") + name;
+    if (cpus.empty())
+      return success();
+    bool failed = false, any = false;
+    getOperation().walk([&](Operation *op) {
+      if (!op->hasAttrOfType<tfm::PrecisionAttr>("precision"))
+        return;
+      any = true;
+      if (allowFallback)
+        return;
+      op->emitError("expected fp32, fp16 or bf16 on ")
+          << cpus << ", got tf32; hint: --precision=fp32, or --allow-fallback to compute in f32 there";
+      failed = true;
+    });
+    auto report = getOperation()->getAttrOfType<ArrayAttr>(tfm::kPrecisionAttr);
+    if (failed || !any || !report)
+      return failure(failed);
+    Builder builder(&getContext());
+    SmallVector<Attribute> entries;
+    for (auto entry : report.getAsRange<DictionaryAttr>()) {
+      NamedAttrList fields(entry);
+      if (auto precision = entry.getAs<StringAttr>("precision"); precision && precision.getValue() == "tf32")
+        fields.set("why", builder.getStringAttr("f32 on " + cpus));
+      entries.push_back(fields.getDictionary(&getContext()));
+    }
+    getOperation()->setAttr(tfm::kPrecisionAttr, builder.getArrayAttr(entries));
+    return success();
   }
 
   LogicalResult scheduleKernel(kernel::FuncOp kernel, ArrayRef<kernel::LaunchOp> launches,
