@@ -1,5 +1,6 @@
 // Runs the phases in order.
 #include "compiler/Driver/Compile.h"
+#include "compiler/Driver/Calibration.h"
 #include "compiler/Onnx/NodeLocation.h"
 #include "dialects/Tfm/Weights.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -91,6 +92,10 @@ FailureOr<OwningOpRef<ModuleOp>> lathe::compileToModule(MLIRContext &context, co
     if (info.phase <= options.from || info.phase > std::min(options.to, Phase::Plan))
       continue;
     options.progress(info.phase, 0);
+    if (info.phase == Phase::Compress && !options.calibration.empty() &&
+        failed(calibrate(module->get(), options.calibration,
+                         [&](double part) { options.progress(Phase::Compress, part); })))
+      return failure();
     PassManager passes(&context);
     addPasses(passes, info.phase, options);
     if (failed(passes.run(module->get())))

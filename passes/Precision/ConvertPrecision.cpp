@@ -313,7 +313,7 @@ LogicalResult Converter::decide(Operation *op) {
     // What only repeats wide values stays so; what meets 16 bits is rounded.
     bool repeats = anyWide && allWide && (elementwise || isMovement(op));
     bool isWide = refused || repeats || (decision.compute.isF32() && isKeptByReaders(result));
-    if (bool isHeld = fits(result, why); !isHeld || decision.why.empty()) {
+    if (bool isHeld = fits(result, why); !refused && (!isHeld || decision.why.empty())) {
       if (!isHeld)
         decision.compute = wide, isWide = true;
       decision.why = why;

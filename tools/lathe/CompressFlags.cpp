@@ -10,6 +10,8 @@ const std::vector<Flag> &tool::compressFlags() {
   static const std::vector<Flag> flags = {
       {"--precision", "KIND",
        "fp32 (default: what the model has), tf32, fp16, bf16; mixed: fp16 where its range suffices"},
+      {"--calibration", "DIR",
+       "for mixed: samples, test_data_set_N or NAME.npy for each input, that say what no bound is known of"},
       {"--allow-fallback", nullptr, "what can't be had in the precision asked for is f32, and reported"},
   };
   return flags;
@@ -20,6 +22,11 @@ bool tool::readCompressFlags(const Arguments &arguments, CompileOptions &options
   options.precision = arguments.value("--precision").value_or("fp32");
   if (!llvm::is_contained(known, options.precision)) {
     error = "--precision: expected one of " + llvm::join(known, ", ") + ", got '" + options.precision + "'";
+    return false;
+  }
+  options.calibration = arguments.value("--calibration").value_or("");
+  if (arguments.has("--calibration") && options.precision != "mixed") {
+    error = "--calibration needs --precision=mixed, got " + options.precision;
     return false;
   }
   options.allowFallback = arguments.has("--allow-fallback");

@@ -263,3 +263,35 @@ func.func @l2_normalize(%x: tensor<2x8xf32>) -> tensor<8x2xf32> {
   %0 = tfm.l2_normalize %x {floor = 1.0e-12 : f64} : (tensor<2x8xf32>) -> tensor<8x2xf32>
   return %0 : tensor<8x2xf32>
 }
+
+// -----
+
+func.func @linear_c4(%x: tensor<2x8xf16>, %w: tensor<8x6xf16>) -> tensor<2x6xf16> {
+  // expected-error@+1 {{C4: expected f32 operands with a precision, got 'f16'}}
+  %0 = tfm.linear %x, %w {precision = #tfm.precision<tf32>} : (tensor<2x8xf16>, tensor<8x6xf16>) -> tensor<2x6xf16>
+  return %0 : tensor<2x6xf16>
+}
+
+// -----
+
+func.func @matmul_c4(%x: tensor<2x8xi8>, %w: tensor<8x6xi8>) -> tensor<2x6xi32> {
+  // expected-error@+1 {{C4: expected f32 operands with a precision, got 'i8'}}
+  %0 = tfm.matmul %x, %w {precision = #tfm.precision<tf32>} : (tensor<2x8xi8>, tensor<8x6xi8>) -> tensor<2x6xi32>
+  return %0 : tensor<2x6xi32>
+}
+
+// -----
+
+func.func @conv_c4(%x: tensor<1x3x8xbf16>, %w: tensor<4x3x3xbf16>) -> tensor<1x4x6xbf16> {
+  // expected-error@+1 {{C4: expected f32 operands with a precision, got 'bf16'}}
+  %0 = tfm.conv %x, %w {strides = array<i64: 1>, pads = array<i64: 0, 0>, dilations = array<i64: 1>, precision = #tfm.precision<tf32>} : (tensor<1x3x8xbf16>, tensor<4x3x3xbf16>) -> tensor<1x4x6xbf16>
+  return %0 : tensor<1x4x6xbf16>
+}
+
+// -----
+
+func.func @attention_c4(%x: tensor<1x4x8xf64>) -> tensor<1x4x8xf64> {
+  // expected-error@+1 {{C4: expected f32 operands with a precision, got 'f64'}}
+  %0 = tfm.attention %x, %x, %x {heads = 2 : i64, kv_heads = 2 : i64, scale = 1.0 : f64, precision = #tfm.precision<tf32>} : (tensor<1x4x8xf64>, tensor<1x4x8xf64>, tensor<1x4x8xf64>) -> tensor<1x4x8xf64>
+  return %0 : tensor<1x4x8xf64>
+}

@@ -3,6 +3,7 @@
 #include "dialects/Kernel/Kernel.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Parser/Parser.h"
+#include "runtime/Package/RandomWeights.h"
 #include <cmath>
 #include <gtest/gtest.h>
 
@@ -113,6 +114,77 @@ TEST_F(Reference, EveryHalfSurvives) {
       changed += !std::isnan(values[bits]) && (all.getBytes()[2 * bits] != again.getBytes()[2 * bits] ||
                                                all.getBytes()[2 * bits + 1] != again.getBytes()[2 * bits + 1]);
     EXPECT_EQ(changed, 0u);
+  }
+}
+
+/// Of values that f32 holds: to a multiple of what the eleventh bit counts, ties away from zero.
+static double roundToElevenBits(double value) {
+  int exponent;
+  std::frexp(value, &exponent);
+  double place = std::ldexp(1, std::max(exponent, -125) - 11); // f32's subnormals keep the places of 2^-126
+  double rounded = std::floor(std::fabs(value) / place + 0.5) * place;
+  return std::copysign(rounded >= 0x1p128 ? INFINITY : rounded, value);
+}
+
+TEST_F(Reference, Tf32RoundsTiesAway) {
+  // Every pattern of the low 14 bits, where the rounding is decided, at many exponents and both signs, and a walk
+  // through all bits with a prime stride.
+  auto check = [](uint32_t bits) {
+    float value;
+    std::memcpy(&value, &bits, sizeof value);
+    if (std::isfinite(value))
+      ASSERT_EQ(reference::roundToTf32(value), roundToElevenBits(value)) << bits;
+  };
+  for (uint32_t high = 0; high < 1u << 18; high += 1021)
+    for (uint32_t low = 0; low < 1u << 14; ++low)
+      check(high << 14 | low);
+  for (uint64_t bits = 0; bits < uint64_t(1) << 32; bits += 4099)
+    check(static_cast<uint32_t>(bits));
+  EXPECT_EQ(reference::roundToTf32(1 + 0x1p-11f), 1 + 0x1p-10f); // to even would be 1
+  EXPECT_EQ(reference::roundToTf32(0x1.fffffep127f), INFINITY);
+  EXPECT_EQ(reference::roundToTf32(-INFINITY), -INFINITY);
+  EXPECT_TRUE(std::isnan(reference::roundToTf32(NAN)));
+}
+
+TEST_F(Reference, Tf32RoundsFactorsAlone) {
+  // 1 + 2^-11 becomes 1 + 2^-10 as a factor, and stays what it is as a bias.
+  double x = 1 + 0x1p-11, r = 1 + 0x1p-10;
+  Tensor one = floats({1, 1}, {x}), bias = floats({1}, {x});
+  std::string types = " : (tensor<1x1xf32>, tensor<1x1xf32>";
+  std::string tf32 = "{precision = #tfm.precision<tf32>}";
+  EXPECT_EQ(
+      runOp("tfm.linear %0, %1 bias(%2) " + tf32 + types + ", tensor<1xf32>) -> tensor<1x1xf32>", {one, one, bias}),
+      Values{static_cast<float>(r * r + x)});
+  EXPECT_EQ(runOp("tfm.matmul %0, %1 " + tf32 + types + ") -> tensor<1x1xf32>", {one, one}), Values{r * r});
+  EXPECT_EQ(runOp("tfm.matmul %0, %1" + types + ") -> tensor<1x1xf32>", {one, one}), Values{x * x});
+  Tensor image = floats({1, 1, 1}, {x});
+  EXPECT_EQ(runOp("tfm.conv %0, %1 {strides = array<i64: 1>, pads = array<i64: 0, 0>, dilations = array<i64: 1>, "
+                  "precision = #tfm.precision<tf32>} : (tensor<1x1x1xf32>, tensor<1x1x1xf32>) -> tensor<1x1x1xf32>",
+                  {image, image}),
+            Values{r * r});
+  // Two keys with the scores 0 and -1: e^-1 is rounded as a factor of v, not in the sum that divides.
+  Tensor q = floats({1, 1, 1}, {1}), k = floats({1, 2, 1}, {0, -1}), v = floats({1, 2, 1}, {0, x});
+  double weight = std::exp(-1.0);
+  EXPECT_EQ(runOp("tfm.attention %0, %1, %2 {heads = 1 : i64, kv_heads = 1 : i64, scale = 1.0 : f64, precision = "
+                  "#tfm.precision<tf32>} : (tensor<1x1x1xf32>, tensor<1x2x1xf32>, tensor<1x2x1xf32>) -> "
+                  "tensor<1x1x1xf32>",
+                  {q, k, v}),
+            Values{static_cast<float>(roundToElevenBits(static_cast<float>(weight)) * r / (1 + weight))});
+}
+
+TEST_F(Reference, RandomWeightsRoundAsTheReferenceDoes) {
+  for (uint64_t bits = 0; bits < uint64_t(1) << 32; bits += 65521) {
+    auto pattern = static_cast<uint32_t>(bits);
+    float value;
+    std::memcpy(&value, &pattern, sizeof value);
+    if (!std::isfinite(value))
+      continue;
+    auto expect = [&](Type type, uint16_t got) {
+      Tensor expected = reference::storeFloats(type, {}, {value});
+      ASSERT_EQ(std::memcmp(expected.getBytes().data(), &got, sizeof got), 0) << value;
+    };
+    expect(builder.getF16Type(), package::toHalfBits(value));
+    expect(builder.getBF16Type(), package::toBfloatBits(value));
   }
 }
 
