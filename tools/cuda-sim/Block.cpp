@@ -304,6 +304,7 @@ Options readOptions() {
 std::string run(const Launch &launch, void *const *values) {
   static std::mutex mutex;
   std::lock_guard<std::mutex> lock(mutex);
+  resetBankConflicts();
   sim_state.blocks = launch.blocks;
   sim_state.threads = launch.threads;
   Block b(launch, readOptions());

@@ -243,6 +243,9 @@ private:
 // The one that runs.
 extern Block *here;
 
+// Collectives.cpp
+void resetBankConflicts();
+
 // Barriers.cpp
 // Where all that are left wait in a barrier of the block, lets them on.
 void releaseBlockBarrier(Block &);

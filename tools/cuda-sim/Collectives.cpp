@@ -1,6 +1,7 @@
 // What a warp does together: shuffles, ballots, ldmatrix and mma; and atomics.
 #include "tools/cuda-sim/Block.h"
 
+#include <algorithm>
 #include <cstring>
 
 using namespace lathe::sim;
@@ -83,6 +84,19 @@ u32 device::sim_ballot(bool condition, Site site) {
   return result;
 }
 
+static u64 bankConflicts;
+// For tests: how often ldmatrix had to repeat a read, since rows of a matrix lie in the same banks, in the last launch.
+extern "C" unsigned long long sim_bank_conflicts() { return bankConflicts; }
+void lathe::sim::resetBankConflicts() { bankConflicts = 0; }
+static void countConflicts(const Warp &w, u32 matrices) {
+  for (u32 m = 0; m < matrices; ++m) {
+    u32 rows[8] = {}, most = 0;
+    for (u32 i = 0; i < 8; ++i)
+      most = std::max(most, ++rows[*static_cast<const u32 *>(w.in[m * 8 + i]) / 16 % 8]);
+    bankConflicts += most - 1;
+  }
+}
+
 static void wholeWarp(const char *what, Site site) {
   if (here->warp().all != ~0u)
     here->fail(site, "%s in a warp of fewer than 32 threads", what);
@@ -92,6 +106,7 @@ void device::sim_ldmatrix(u32 *r, u32 address, u32 matrices, bool transposed, Si
   wholeWarp("ldmatrix", site);
   here->collective(Collective::ldmatrix, &address, r, site, true, [&](Warp &w) {
     Block &b = *here;
+    countConflicts(w, matrices);
     u32 first = b.current().id & ~31u;
     const u8 *rows[32];
     for (u32 i = 0; i < 8 * matrices; ++i) {
