@@ -112,9 +112,8 @@ Status DeviceProgram::chooseTarget(const Program &program, const char *forced, u
                      : "compile for this device (--target=cuda:sm_...), or with --embed-source for any");
 }
 
-// The driver takes no size, so what it is given must be an ELF file for it that lies within its bytes. (Other images,
-// such as PTX, would be texts that end with a zero somewhere.)
-static bool isDeviceElf(const uint8_t *bytes, uint64_t size, bool simulated) {
+// Other images that the driver takes, such as PTX, would be texts that end with a zero somewhere.
+bool isDeviceElf(const uint8_t *bytes, uint64_t size, bool simulated) {
   Elf64_Ehdr header;
   if (size < sizeof header)
     return false;

@@ -20,6 +20,10 @@ bool parseDevice(const char *name, uint32_t &ordinal);
 // All of the info but its struct_size.
 Status describeDevice(Runtime &runtime, const char *name, lathe_device_info &info);
 
+// Whether these are an ELF file for a device (or, simulated, for the host) all of whose parts lie inside: the driver
+// takes no size.
+bool isDeviceElf(const uint8_t *bytes, uint64_t size, bool simulated);
+
 // What the weights that launches read take of a device's memory.
 Status weightBytes(const Allocator &allocator, const package::Program &program, uint64_t &bytes);
 

@@ -111,7 +111,7 @@ Status KernelLauncher::encode(const TensorMap &map, const Launch &launch, const 
   return {};
 }
 
-Status KernelLauncher::launch(const Bucket &bucket, const Places &places, uint32_t index, CUstream stream) {
+Status KernelLauncher::launch(const Bucket &bucket, const Places &places, uint32_t index, CUstream stream, bool early) {
   const Launch &launch = *entry.launches()->Get(index);
   const KernelVariant &variant = program.variant(launch.kernel());
   uint32_t count = 0;
@@ -131,11 +131,11 @@ Status KernelLauncher::launch(const Bucket &bucket, const Places &places, uint32
     pointers[count++] = &maps[i];
   }
 
-  CUlaunchAttribute early = {};
-  early.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
-  early.value.programmaticStreamSerializationAllowed = 1;
+  CUlaunchAttribute overlap = {};
+  overlap.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
+  overlap.value.programmaticStreamSerializationAllowed = 1;
   const Device &device = program.device->device;
-  bool mayBeEarly = variant.early() && (device.major >= 9 || device.simulated());
+  bool overlaps = early && variant.early() && device.major >= 9;
   CUlaunchConfig config = {static_cast<unsigned>(bucket.tiles[index]),
                            1,
                            1,
@@ -144,8 +144,8 @@ Status KernelLauncher::launch(const Bucket &bucket, const Places &places, uint32
                            1,
                            variant.shared(),
                            stream,
-                           &early,
-                           mayBeEarly ? 1u : 0u};
+                           &overlap,
+                           overlaps ? 1u : 0u};
   CUfunction function = program.device->function(launch.kernel());
   if (CUresult error = device.driver->cuLaunchKernelEx(&config, function, pointers.data(), nullptr))
     return program.withNodes(
@@ -161,9 +161,12 @@ Status KernelLauncher::capture(const Bucket &bucket, const Places &places, CUstr
   if (CUresult error = device.driver->cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED))
     return device.failed(error, "beginning a CUDA graph");
   Status status;
+  bool first = true;
   for (uint32_t i = 0; i < bucket.tiles.size() && !status; ++i)
-    if (bucket.tiles[i])
-      status = launch(bucket, places, i, stream);
+    if (bucket.tiles[i]) {
+      status = launch(bucket, places, i, stream, !first);
+      first = false;
+    }
   CUgraph recorded = nullptr;
   CUresult error = device.driver->cuStreamEndCapture(stream, &recorded);
   if (error && !status)

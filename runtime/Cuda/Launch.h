@@ -14,8 +14,9 @@ public:
   KernelLauncher(const Program &program, const package::Entry &entry) : program(program), entry(entry) {}
   [[nodiscard]] bool create();
 
-  // Launches `index` of the entry, which has tiles. The device is current.
-  Status launch(const Bucket &bucket, const Places &places, uint32_t index, CUstream stream);
+  // Launches `index` of the entry, which has tiles. The device is current. `early`: behind another launch, so that a
+  // kernel that waits for it itself may start before its end.
+  Status launch(const Bucket &bucket, const Places &places, uint32_t index, CUstream stream, bool early);
   // A graph of all launches, recorded on `stream`, which is the caller's alone.
   Status capture(const Bucket &bucket, const Places &places, CUstream stream, CUgraphExec &graph);
 

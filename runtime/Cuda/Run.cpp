@@ -148,7 +148,7 @@ Status Executor::step(uint32_t launch) {
   uint64_t begin = monotonicNanoseconds();
   if (CUresult error = device.driver->cuEventRecord(stepBegin, stream))
     return failed(error);
-  if (Status status = launcher.launch(*bucket, places(), launch, stream))
+  if (Status status = launcher.launch(*bucket, places(), launch, stream, /*early=*/false))
     return status;
   CUresult error = device.driver->cuEventRecord(stepEnd, stream);
   if (!error)

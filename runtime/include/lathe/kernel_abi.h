@@ -43,6 +43,8 @@ typedef int32_t (*lathe_kernel_fn)(const lathe_kernel_call *call);
        swaps `code` from zero fills in the rest;
      void *workspace: the variant's scratch bytes, zero before the first run; every launch leaves it zero;
      a CUtensorMap by value for each of the variant's tensor maps.
-   The grid is `tiles` blocks along x, a block has the variant's threads along x and its dynamic shared memory. */
+   The grid is `tiles` blocks along x, a block has the variant's threads along x and its dynamic shared memory. An
+   `early` kernel waits (griddepcontrol.wait) before it touches what an earlier launch may use, the workspace too.
+   Tensor maps are those of the bucket's largest shape: behind the real dimensions lies whatever was there. */
 
 #endif

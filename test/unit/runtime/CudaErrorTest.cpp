@@ -1,5 +1,7 @@
 // What goes wrong on CUDA devices: drivers, devices, packages that don't fit, hostile packages, every call that fails.
 #include "CudaSpy.h"
+#include "runtime/Cuda/DeviceProgram.h"
+#include "runtime/Cuda/Nvrtc.h"
 #include "runtime/Package/Targets.h"
 #include <dlfcn.h>
 
@@ -197,6 +199,32 @@ TEST(CudaErrors, APackageThatDoesNotFitTheDeviceSaysWhatItHas) {
   Outcome source = outcomeOf({{"x86-64", 0}, {"cuda:sm_80", 4}, {"cuda:source", 5}});
   EXPECT_EQ(source.code, LATHE_UNSUPPORTED);
   EXPECT_TRUE(source.mentions("there is no NVRTC to compile it: /nonexistent/libnvrtc.so")) << source;
+}
+
+TEST(CudaSource, IsCompiledForTheDevice) {
+  const char *library = nullptr;
+  for (const char *candidate : {"libnvrtc.so.13", "libnvrtc.so.12", "/usr/local/cuda/lib64/libnvrtc.so.13",
+                                "/usr/local/cuda/lib64/libnvrtc.so.12"})
+    if (void *handle = library ? nullptr : dlopen(candidate, RTLD_LAZY)) {
+      library = candidate;
+      dlclose(handle);
+    }
+  if (!library)
+    GTEST_SKIP() << "there is no NVRTC here";
+  lathe::runtime::Allocator allocator;
+  for (auto [major, minor] : {std::pair(8, 6), {9, 0}}) {
+    lathe::runtime::Array<uint8_t> cubin;
+    const char *source = "extern \"C\" __global__ void k0(float *x) { x[threadIdx.x] *= 2; }";
+    Outcome compiled = cuda::compileSource(allocator, library, source, major, minor, cubin).take();
+    EXPECT_EQ(compiled.code, LATHE_OK) << compiled;
+    EXPECT_TRUE(cuda::isDeviceElf(cubin.data(), cubin.size(), false));
+    EXPECT_FALSE(cuda::isDeviceElf(cubin.data(), cubin.size() - 1, false));
+    EXPECT_FALSE(cuda::isDeviceElf(cubin.data(), cubin.size(), true));
+    Outcome wrong = cuda::compileSource(allocator, library, "void k0() { y; }", major, minor, cubin).take();
+    EXPECT_EQ(wrong.code, LATHE_UNSUPPORTED);
+    EXPECT_TRUE(wrong.mentions("NVRTC_ERROR_COMPILATION: package.cu(1): error: identifier \"y\" is undefined"))
+        << wrong;
+  }
 }
 
 TEST(CudaErrors, AnUnknownTargetIsKeptAndNeverRun) {

@@ -3,6 +3,8 @@
 
 #include "compiler/Cuda/Device/Memory.h"
 
+#include "compiler/Cuda/Device/AsyncCopy.h"
+
 #include "compiler/Cuda/Device/Support.h"
 
 using namespace device;
@@ -43,6 +45,31 @@ KERNEL scale_rows(const float *x, const float *mask, const float *gain, float *y
     atomic_add(workspace, u32(0) - block_count());
 }
 LATHE_SIM_KERNEL(scale_rows)
+
+// As gather_rows, of a table that a tensor map fetches whole: two boxes of 8 rows, of which the second hangs over.
+KERNEL gather_fetched(const index *ids, const float *, float *y, const index *params, Fault *, void *,
+                      const __grid_constant__ TensorMap map) {
+  index width = params[1], count = params[2];
+  auto table = shared<float>(0);
+  auto barrier = shared<u64>(1024);
+  if (thread() == 0) {
+    mbarrier_init(barrier.address(0), 1);
+    fence_mbarrier_init();
+  }
+  sync_block();
+  if (thread() == 0) {
+    mbarrier_arrive_expect(barrier.address(0), 2 * 8 * 4 * 4);
+    for (int box = 0; box < 2; ++box)
+      tma_load_2d(table.address(box * 32), &map, barrier.address(0), 0, box * 8);
+  }
+  mbarrier_wait(barrier.address(0), 0);
+  index i = index(block()) * 32 + thread();
+  for (index j = 0; j < width && i < count; ++j) {
+    index id = global(ids, count).load(i);
+    global(y, count * width).store(i * width + j, table.load((id < 0 ? id + 10 : id) * width + j));
+  }
+}
+LATHE_SIM_KERNEL(gather_fetched)
 
 // A defect: stores behind the operand's end.
 KERNEL store_outside(const index *, const float *, float *y, const index *, Fault *, void *) {
