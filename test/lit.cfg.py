@@ -1,10 +1,11 @@
 # The lit tests: every .mlir and .test below this folder.
 #
 # Features: x86-64-v3, x86-64-v4 (what this machine can run), models (the models of ../shared, or of $LATHE_MODELS),
-# onnx-node-tests, compiler (the build has it), numpy, address-sanitizer, thread-sanitizer. Substitutions: %models,
+# onnx-node-tests, compiler (the build has it), cuda-sim, numpy, address-sanitizer, thread-sanitizer. Substitutions: %models,
 # %onnx-node-tests, %lathe-source.
 import importlib.util
 import os
+import shutil
 import sys
 import lit.formats
 
@@ -31,6 +32,9 @@ if {"avx2", "fma", "bmi1", "bmi2", "f16c"} <= cpu:
 
 if os.path.exists(os.path.join(tools, "lathe")):
     config.available_features.add("compiler")
+# The emulated CUDA device; kernels for it are compiled by clang.
+if os.path.exists(os.path.join(config.lathe_build, "lib", "libcuda-sim.so")) and shutil.which("clang++-22"):
+    config.available_features.add("cuda-sim")
 if not os.path.exists(os.path.join(tools, "lathe-opt")):
     config.suffixes = [".test"]
     lit_config.note("the compiler is not built: its tests are left out")

@@ -397,7 +397,7 @@ void ContractionWriter::write() {
     }
     return calls;
   };
-  text += "  if (" + total + " >= " + std::to_string(schedule::kManyTiles) + ") {\n";
+  text += "  if (" + total + " >= " + std::to_string(w.tile.many) + ") {\n";
   if (w.tile.wgmma)
     text += "    Hopper<" + w.name +
             "_Group0>::start();\n    if (thread() < 128) {\n      set_max_registers<40>(false);\n" + hopper("true") +

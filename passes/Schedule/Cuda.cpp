@@ -21,6 +21,7 @@ struct Field {
 constexpr Field kFields[] = {
     {"threads", &CudaTile::threads, 32, 1024},
     {"shared", &CudaTile::shared, 0, 232448}, // 227 KiB, the most that any device gives
+    {"many", &CudaTile::many, 0, 1 << 20},
     {"wgmma", &CudaTile::wgmma, 0, 1},
 };
 
@@ -45,7 +46,8 @@ Formulas scheduleContraction(const KernelPlan &plan, StringRef target, CudaTile 
     large = large + first.batch * Dim::ceildiv(first.m, 128) * Dim::ceildiv(n, anchors.size() == 1 ? 128 : 64);
     small = small + first.batch * Dim::ceildiv(first.m, 32) * Dim::ceildiv(n, 64);
   }
-  // Small tiles are taken for fewer than kManyTiles large ones, each of which is at most eight of them.
+  // Small tiles are taken for fewer than `many` large ones, each of which is at most eight of them.
+  tile.many = target == "cuda-sim" ? 2 : target == "cuda-sim:sm_90a" ? 1 : kManyTiles;
   Formulas formulas;
   int64_t buffers = 0; // of eight warps
   for (int64_t length : getRowBuffers(plan))
@@ -59,7 +61,7 @@ Formulas scheduleContraction(const KernelPlan &plan, StringRef target, CudaTile 
     tile.threads = 384;
     large = Dim::min(large, kHopperBlocks);
   }
-  formulas.blocks = Dim::max(large, Dim::min(small, 8 * (kManyTiles - 1)));
+  formulas.blocks = Dim::max(large, Dim::min(small, 8 * (tile.many - 1)));
   if (plan.wholeRows)
     formulas.workspace = Dim(4) * (first.batch * first.m * columns + first.batch * Dim::ceildiv(first.m, 32));
   return formulas;

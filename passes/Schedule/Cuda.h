@@ -7,6 +7,7 @@ namespace lathe::schedule {
 struct CudaTile {
   int64_t threads = 256; // of a block
   int64_t shared = 0;    // bytes of dynamic shared memory of a block
+  int64_t many = 0;      // large tiles of a contraction, from so many on; else small ones
   int64_t wgmma = 0;     // 1: large tiles of a contraction are Device/Hopper.h's
 };
 

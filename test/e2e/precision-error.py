@@ -1,6 +1,7 @@
-"""Compiles exported models in 16 bits for the CPU and compares what comes out with the f32 package's, one line each.
+"""Compiles exported models in 16 bits and compares what comes out with the f32 package's on the CPU, one line each.
 
-    precision-error.py MODELS [--bin build/bin] [--only SUBSTRING] [--precisions fp16,bf16,mixed]
+    precision-error.py MODELS [--bin build/bin] [--only SUBSTRING] [--precisions fp16,bf16,mixed,tf32]
+                       [--target cuda-sim] [--run-flags="--device=cuda:0 ..."]
 
 The measure is e = |y16 - y32| / |y32|, Euclidean norms over an output. Its bound, to first order: an element of a
 contraction's result is a sum of K products, whose factors are each off by u of themselves at most (2^-11 of f16, 2^-8 of
@@ -22,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 
-ROUNDOFF = {"fp16": 2.0**-11, "mixed": 2.0**-11, "bf16": 2.0**-8}
+ROUNDOFF = {"fp16": 2.0**-11, "mixed": 2.0**-11, "bf16": 2.0**-8, "tf32": 2.0**-11}
 CORPUS = ["bert/base-torchscript17", "distilbert/sequence_classification-torchscript17", "electra/base-torchscript17",
           "gpt2/logits-dynamo18", "llama/logits-torchscript17", "mpnet/base-dynamo18", "roberta/base-torchscript14",
           "t5/encoder-torchscript17", "vit/image_classification-torchscript17", "whisper/encoder-dynamo18"]
@@ -41,8 +42,8 @@ def read_floats(path):
     return array.array("f", content[size:]) if b"'<f4'" in content[:size] else None
 
 
-def run(options, package, inputs, folder):
-    call(options.bin / "lathe-run", "run", package, *inputs, "--output-dir", folder)
+def run(options, package, inputs, folder, flags=""):
+    call(options.bin / "lathe-run", "run", package, *inputs, "--output-dir", folder, *flags.split())
     return {path.name: read_floats(path) for path in sorted(folder.glob("*.npy"))}
 
 
@@ -61,8 +62,8 @@ def measure(expected, got):
 
 def check(options, title, model, inputs, folder):
     compile_to = lambda precision, *more: call(options.bin / "lathe", "compile", model, "--precision", precision,
-                                               "--target=cpu:x86-64-v3", "--quiet", *more)
-    compile_to("fp32", "-o", folder / "fp32.lathe")
+                                               "--quiet", *more)
+    compile_to("fp32", "-o", folder / "fp32.lathe", "--target=cpu:x86-64-v3")
     expected = run(options, folder / "fp32.lathe", inputs, folder / "fp32")
     ir = compile_to("fp32", "--compile-to=compress")
     stages = len(re.findall(r"= tfm\.(?:linear|matmul|conv) ", ir)) + 2 * len(re.findall(r"= tfm\.attention ", ir))
@@ -71,8 +72,9 @@ def check(options, title, model, inputs, folder):
         u = ROUNDOFF[precision]
         bound = 3 * u * math.sqrt(stages)
         try:
-            compile_to(precision, "-o", folder / f"{precision}.lathe")
-            error = measure(expected, run(options, folder / f"{precision}.lathe", inputs, folder / precision))
+            compile_to(precision, "-o", folder / f"{precision}.lathe", "--target", options.target)
+            got = run(options, folder / f"{precision}.lathe", inputs, folder / precision, options.run_flags)
+            error = measure(expected, got)
         except RuntimeError as failure:
             print(f"{title} {precision}: FAIL {failure}")
             passed = False
@@ -90,6 +92,8 @@ def main():
     parser.add_argument("--bin", type=pathlib.Path, default="build/bin")
     parser.add_argument("--only", default="", metavar="SUBSTRING")
     parser.add_argument("--precisions", default="fp16,bf16")
+    parser.add_argument("--target", default="cpu:x86-64-v3")
+    parser.add_argument("--run-flags", default="", help="of lathe-run; write --run-flags=..., for they begin with a dash")
     options = parser.parse_args()
     cases = []
     minilm = options.models / "minilm" / "embedding.onnx"

@@ -1,6 +1,7 @@
 """Compiles exported models and verifies them on their stored data sets: every model of a folder, one line each.
 
-    verify-models.py MODELS/corpus [--bin build/bin] [--only SUBSTRING] [--all] [--jobs N] [--out FOLDER] [--flags="-O0 ..."]
+    verify-models.py MODELS/corpus [--bin build/bin] [--only SUBSTRING,...] [--all] [--jobs N] [--out FOLDER] [--flags="-O0 ..."]
+                     [--run-flags="--device=cuda:0 ..."]
 
 Without --all the f32 models without a cache: those whose path has none of with_past, merged, decoder, genai and whose
 meta.json says fp32. Each runs with its own tolerance (meta.json), on every variant of the code that this machine has when
@@ -22,7 +23,7 @@ def chosen(corpus, only, everything):
     for meta in sorted(corpus.glob("*/*/meta.json")):
         name = str(meta.parent.relative_to(corpus))
         plain = not any(word in name for word in CACHED) and json.loads(meta.read_text())["precision"] == "fp32"
-        if only in name and (plain or everything):
+        if any(part in name for part in only.split(",")) and (plain or everything):
             yield name
 
 
@@ -49,7 +50,7 @@ def verify(options, folder, name):
         return "compile: " + failure
     tolerance = [f"--{key}={meta['tolerance'][key]}" for key in ("rtol", "atol")]
     for target in options.targets.split(","):
-        flags = [*tolerance, *([f"--target={target}"] if target else [])]
+        flags = [*tolerance, *options.run_flags.split(), *([f"--target={target}"] if target else [])]
         failure = call([options.bin / "lathe-run", "verify", package, *sorted(model.glob("test_data_set_*")), *flags])
         if failure:
             return f"verify{' on ' + target if target else ''}: {failure}"
@@ -60,12 +61,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("corpus", type=pathlib.Path)
     parser.add_argument("--bin", type=pathlib.Path, default="build/bin")
-    parser.add_argument("--only", default="", metavar="SUBSTRING")
+    parser.add_argument("--only", default="", metavar="SUBSTRING,...")
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--targets", default="", help="variants of the code, as x86-64-v3,x86-64-v4")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", type=pathlib.Path, help="keep the packages there")
     parser.add_argument("--flags", default="", help="of lathe compile; write --flags=..., for they begin with a dash")
+    parser.add_argument("--run-flags", default="", help="of lathe-run verify")
     options = parser.parse_args()
     names = list(chosen(options.corpus, options.only, options.all))
     if not names:
