@@ -58,8 +58,17 @@ Value CodeBuilder::logicalAnd(Value a, Value c) { return !a ? c : !c ? a : fold<
 Value CodeBuilder::logicalOr(Value a, Value c) { return fold<arith::OrIOp>(*this, a, c); }
 Value CodeBuilder::logicalNot(Value a) { return make<arith::XOrIOp>(a, constant(a.getType(), -1)); }
 
+Value CodeBuilder::bitcast(Value value, Type element) {
+  auto vector = dyn_cast<VectorType>(value.getType());
+  return make<arith::BitcastOp>(vector ? Type(vector.clone(element)) : element, value);
+}
+
+static bool isBf16(Value value) { return getElementTypeOrSelf(value.getType()).isBF16(); }
+
 Value CodeBuilder::select(Value condition, Value a, Value c) {
   unify(a, c);
+  if (isBf16(a))
+    return bitcast(select(condition, bitcast(a, b.getI16Type()), bitcast(c, b.getI16Type())), b.getBF16Type());
   if (isVector(condition) && !isVector(a)) {
     a = broadcast(a);
     c = broadcast(c);
@@ -162,6 +171,7 @@ Values CodeBuilder::ifElse(Value condition, llvm::function_ref<Values()> then, l
   // The results' types are known only when the regions are built.
   Region regions[2];
   Values results[2];
+  SmallVector<bool> narrow; // of each result, whether it is bf16, which passes as an integer
   {
     OpBuilder::InsertionGuard guard(b);
     llvm::function_ref<Values()> builders[] = {then, otherwise};
@@ -177,8 +187,13 @@ Values CodeBuilder::ifElse(Value condition, llvm::function_ref<Values()> then, l
           b.setInsertionPointToEnd(&regions[side].back());
           results[side][i] = broadcast(results[side][i]);
         }
+    for (Value value : results[0])
+      narrow.push_back(isBf16(value));
     for (int i = 0; i < 2; ++i) {
       b.setInsertionPointToEnd(&regions[i].back());
+      for (auto [value, isNarrow] : llvm::zip(results[i], narrow))
+        if (isNarrow)
+          value = bitcast(value, b.getI16Type());
       make<scf::YieldOp>(results[i]);
     }
   }
@@ -188,7 +203,11 @@ Values CodeBuilder::ifElse(Value condition, llvm::function_ref<Values()> then, l
   auto ifOp = make<scf::IfOp>(TypeRange(types), condition, false, false);
   ifOp.getThenRegion().takeBody(regions[0]);
   ifOp.getElseRegion().takeBody(regions[1]);
-  return Values(ifOp.getResults());
+  Values outside(ifOp.getResults());
+  for (auto [value, isNarrow] : llvm::zip(outside, narrow))
+    if (isNarrow)
+      value = bitcast(value, b.getBF16Type());
+  return outside;
 }
 
 void CodeBuilder::forLanes(Value count, Body body) {

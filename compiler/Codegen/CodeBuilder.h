@@ -61,7 +61,10 @@ public:
   Value logicalAnd(Value a, Value c);
   Value logicalOr(Value a, Value c);
   Value logicalNot(Value a);
+  /// bf16 passes as integers: what LLVM makes of bf16 in selects, branches and masked loads calls a library.
   Value select(Value condition, Value a, Value c);
+  /// The bits as another element type of the same width.
+  Value bitcast(Value value, Type element);
 
   // Floats; scalars meet vectors by broadcast.
   Value addf(Value a, Value c) { return binary<mlir::arith::AddFOp>(a, c); }

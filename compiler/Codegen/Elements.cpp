@@ -196,7 +196,7 @@ Value Elements::loadElements(Value base, Type elementType, const Index &flat) {
       value = insert(load(stored, elementPtr(base, stored, extract(offsets, i))), value, i);
   }
   if (element.isBF16())
-    return make<arith::BitcastOp>(withElement(value, element), value);
+    return bitcast(value, element);
   return element.isInteger(1) ? compare(arith::CmpIPredicate::ne, value, constant(value, 0)) : value;
 }
 
@@ -207,7 +207,7 @@ void Elements::storeElements(Value value, Value base, Type elementType, const In
     element = i8();
   } else if (element.isBF16()) {
     element = b.getI16Type();
-    value = make<arith::BitcastOp>(withElement(value, element), value);
+    value = bitcast(value, element);
   }
   if (flat.kind == Index::Uniform)
     return store(value, elementPtr(base, element, flat.value));
