@@ -76,8 +76,6 @@ Status Device::open(const Driver &from, uint32_t index) {
   for (const auto &[attribute, value] : attributes)
     if (CUresult error = driver->cuDeviceGetAttribute(value, attribute, handle))
       return failed(error, "asking for the properties of device cuda:%u", index);
-  if (CUresult error = driver->cuDeviceTotalMem(&memory, handle))
-    return failed(error, "asking for the memory of device cuda:%u", index);
   if (CUresult error = driver->cuDevicePrimaryCtxRetain(&context, handle)) {
     context = nullptr;
     return failed(error, "starting device cuda:%u", index);

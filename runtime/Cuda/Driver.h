@@ -45,7 +45,6 @@ public:
   int major = 0, minor = 0; // compute capability
   int multiprocessors = 0;
   int sharedMemory = 0; // bytes of dynamic shared memory that a block may have
-  size_t memory = 0;    // bytes
 };
 
 // Makes a device's context the thread's own for as long as this lives. One without a context is left alone.

@@ -124,7 +124,6 @@ static_assert(sizeof(CUtensorMap) == 128 && sizeof(CUlaunchAttribute) == 72 && s
   F(cuDeviceGet, cuDeviceGet, (CUdevice * device, int ordinal))                                                        \
   F(cuDeviceGetName, cuDeviceGetName, (char *name, int size, CUdevice device))                                         \
   F(cuDeviceGetAttribute, cuDeviceGetAttribute, (int *value, int attribute, CUdevice device))                          \
-  F(cuDeviceTotalMem, cuDeviceTotalMem_v2, (size_t *bytes, CUdevice device))                                           \
   F(cuDevicePrimaryCtxRetain, cuDevicePrimaryCtxRetain, (CUcontext * context, CUdevice device))                        \
   F(cuDevicePrimaryCtxRelease, cuDevicePrimaryCtxRelease_v2, (CUdevice device))                                        \
   F(cuCtxPushCurrent, cuCtxPushCurrent_v2, (CUcontext context))                                                        \

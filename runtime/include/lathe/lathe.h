@@ -423,7 +423,8 @@ typedef struct lathe_api {
   lathe_status *(*set_output_device)(lathe_context *context, uint32_t output, void *data, uint64_t size)LATHE_MUST_USE;
   /* Starts a run and returns before the device has done it; inputs in the host's memory have been read by then. Further
      runs queue up behind it; with inputs in the host's memory or a new shape, run_async waits for the runs before. On
-     the CPU this is run. Outputs in the device's memory may be used in the stream's order without a wait. */
+     the CPU this is run. Outputs in the device's memory may be used in the stream's order without a wait. When it fails
+     the runs before have ended too, and their outputs on the host are unspecified. */
   lathe_status *(*run_async)(lathe_context *context)LATHE_MUST_USE;
   /* Waits for all runs that run_async started: the outputs on the host are then those of the latest, and the first
      fault of any is the result. Other functions of a context, but cancel, wait too where they must. cancel stops no run

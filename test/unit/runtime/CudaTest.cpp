@@ -412,6 +412,31 @@ TEST_F(Cuda, WeightsAreCopiedOnceForAllContexts) {
   EXPECT_EQ(spy.calls("cuModuleLoadData"), 0u);
 }
 
+TEST_F(Cuda, TheBucketUsedLongestAgoMakesRoom) {
+  Model model = cudaModel();
+  model.symbols[1].max = 1 << 10;
+  Aligned wide(assemble(buildTable(model), cudaSegments()));
+  load(wide);
+  create();
+  run(4, 1 << 10); // memory for all
+  spy.reset();
+  int64_t shapes = 0;
+  for (int64_t batch = 1; batch <= 4; ++batch)
+    for (int64_t sequence = 1; sequence <= 1 << 9; sequence += sequence < 4 ? 1 : sequence / 2, ++shapes)
+      run(batch, sequence);
+  ASSERT_GE(shapes, 64);
+  lathe_monitor monitor = {};
+  monitor.struct_size = sizeof monitor;
+  EXPECT_OK(api().monitor(context.get(), &monitor));
+  EXPECT_EQ(monitor.buckets, 64u);
+  EXPECT_EQ(spy.calls("cuGraphExecDestroy"), static_cast<uint64_t>(shapes + 1 - 64));
+  uint64_t made = spy.calls("cuGraphInstantiate");
+  run(4, 512);
+  EXPECT_EQ(spy.calls("cuGraphInstantiate"), made);
+  run(4, 1 << 10); // was the first
+  EXPECT_EQ(spy.calls("cuGraphInstantiate"), made + 1);
+}
+
 TEST_F(Cuda, TensorMapsReachTheirKernels) {
   Model model = cudaModel();
   model.kernels[0].variants[1] = {"gather_fetched",
