@@ -63,11 +63,11 @@ Value CodeBuilder::bitcast(Value value, Type element) {
   return make<arith::BitcastOp>(vector ? Type(vector.clone(element)) : element, value);
 }
 
-static bool isBf16(Value value) { return getElementTypeOrSelf(value.getType()).isBF16(); }
+bool CodeBuilder::passesAsInteger(Type type) { return lanes > 1 && getElementTypeOrSelf(type).isBF16(); }
 
 Value CodeBuilder::select(Value condition, Value a, Value c) {
   unify(a, c);
-  if (isBf16(a))
+  if (passesAsInteger(a.getType()))
     return bitcast(select(condition, bitcast(a, b.getI16Type()), bitcast(c, b.getI16Type())), b.getBF16Type());
   if (isVector(condition) && !isVector(a)) {
     a = broadcast(a);
@@ -188,7 +188,7 @@ Values CodeBuilder::ifElse(Value condition, llvm::function_ref<Values()> then, l
           results[side][i] = broadcast(results[side][i]);
         }
     for (Value value : results[0])
-      narrow.push_back(isBf16(value));
+      narrow.push_back(passesAsInteger(value.getType()));
     for (int i = 0; i < 2; ++i) {
       b.setInsertionPointToEnd(&regions[i].back());
       for (auto [value, isNarrow] : llvm::zip(results[i], narrow))

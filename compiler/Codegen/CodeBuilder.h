@@ -61,7 +61,9 @@ public:
   Value logicalAnd(Value a, Value c);
   Value logicalOr(Value a, Value c);
   Value logicalNot(Value a);
-  /// bf16 passes as integers: what LLVM makes of bf16 in selects, branches and masked loads calls a library.
+  /// Whether the code is vectorised, for LLVM, and the type bf16: what LLVM makes of that in selects, branches and
+  /// masked loads calls a library, so it passes as integers.
+  bool passesAsInteger(Type type);
   Value select(Value condition, Value a, Value c);
   /// The bits as another element type of the same width.
   Value bitcast(Value value, Type element);

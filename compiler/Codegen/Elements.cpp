@@ -181,8 +181,7 @@ Value Elements::narrow(Value value, Type elementType) {
 
 Value Elements::loadElements(Value base, Type elementType, const Index &flat) {
   Type element = getSignless(elementType);
-  // As integers: what LLVM makes of a masked load of bf16 calls a library.
-  Type stored = element.isInteger(1) ? i8() : element.isBF16() ? b.getI16Type() : element;
+  Type stored = element.isInteger(1) ? i8() : passesAsInteger(element) ? b.getI16Type() : element;
   Value value;
   if (flat.kind == Index::Uniform) {
     value = load(stored, elementPtr(base, stored, flat.value));
@@ -195,7 +194,7 @@ Value Elements::loadElements(Value base, Type elementType, const Index &flat) {
     for (int64_t i = 0; i < lanes; ++i)
       value = insert(load(stored, elementPtr(base, stored, extract(offsets, i))), value, i);
   }
-  if (element.isBF16())
+  if (passesAsInteger(element))
     return bitcast(value, element);
   return element.isInteger(1) ? compare(arith::CmpIPredicate::ne, value, constant(value, 0)) : value;
 }
@@ -205,7 +204,7 @@ void Elements::storeElements(Value value, Value base, Type elementType, const In
   if (element.isInteger(1)) {
     value = make<arith::ExtUIOp>(withElement(value, i8()), value);
     element = i8();
-  } else if (element.isBF16()) {
+  } else if (passesAsInteger(element)) {
     element = b.getI16Type();
     value = bitcast(value, element);
   }

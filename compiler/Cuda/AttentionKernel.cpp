@@ -10,7 +10,7 @@ void cuda::writeAttention(KernelWriter &w) {
   auto op = cast<tfm::AttentionOp>(w.plan.anchors[0]);
   std::string text, math = w.getStoredType(op.getQuery());
   math = math == "float" ? "F32" : "Half<" + math + ">";
-  if (auto precision = op->getAttrOfType<StringAttr>("precision"); precision && precision.getValue() == "tf32")
+  if (op->getAttrOfType<tfm::PrecisionAttr>("precision"))
     math = "Tf32";
   auto heads = static_cast<int64_t>(op.getHeads()), kvHeads = static_cast<int64_t>(op.getKvHeads());
   int64_t depth = *tfm::getDims(op.getQuery())[2].getConstant() / heads;

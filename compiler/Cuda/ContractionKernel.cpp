@@ -292,7 +292,7 @@ void ContractionWriter::writeFinish() {
 void ContractionWriter::writeGroup(unsigned number, ArrayRef<Operation *> anchors) {
   std::string math = w.getStoredType(first.lhs), text, id = std::to_string(number);
   math = math == "float" ? "F32" : "Half<" + math + ">";
-  if (auto precision = first.op->getAttrOfType<StringAttr>("precision"); precision && precision.getValue() == "tf32")
+  if (first.op->getAttrOfType<tfm::PrecisionAttr>("precision"))
     math = "Tf32";
   Side rhs = getRhs(anchors);
   std::string column = std::to_string(columnsOf(anchors[0]));
