@@ -165,6 +165,7 @@ void device::sim_cp_async(u32 address, const void *global, u32 size, u32 bytes, 
     here->fail(site, "cp_async from global memory at %p, which is not aligned to %u bytes", global, size);
   if (bytes && !inAllocation(global, bytes))
     here->fail(site, "cp_async of %u bytes of global memory at %p: not in an allocation", bytes, global);
+  checkGlobalRead(global, bytes, site);
   beginWrite(offset, size, false, site);
   Copy copy{offset, size, bytes, global};
   if (here->options.early)

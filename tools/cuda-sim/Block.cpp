@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <numeric>
+#include <random>
 #include <sys/mman.h>
 
 device::SimState device::sim_state;
@@ -105,7 +107,7 @@ Block::~Block() = default;
 
 void Block::reset(u32 number) {
   resetSharedMemory(*this);
-  sim_state.block = number;
+  beginBlock(*this, number);
   rng = (options.seed + 1) * 0x9e3779b97f4a7c15ull + number;
   auto nothing = std::make_shared<const Knowledge>(actors());
   for (u32 i = 0; i < threads.size(); ++i) {
@@ -307,9 +309,15 @@ std::string run(const Launch &launch, void *const *values) {
   resetBankConflicts();
   sim_state.blocks = launch.blocks;
   sim_state.threads = launch.threads;
+  beginLaunch(nextLaunch());
   Block b(launch, readOptions());
-  for (u32 i = 0; i < launch.blocks; ++i) {
-    std::string report = b.run(i, values);
+  // With a seed blocks come in any order.
+  std::vector<u32> order(launch.blocks);
+  std::iota(order.begin(), order.end(), 0);
+  if (b.options.seed)
+    std::shuffle(order.begin(), order.end(), std::mt19937_64(b.options.seed));
+  for (u32 number : order) {
+    std::string report = b.run(number, values);
     if (!report.empty())
       return report;
   }

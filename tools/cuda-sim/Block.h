@@ -278,6 +278,15 @@ void checkWgmmaAtExit(Block &);
 // AsyncCopy.cpp: what the mbarrier that a thread waits for lacks, for the report of a deadlock.
 std::string describeWait(const Block &, const Thread &);
 
-// Driver.cpp: whether the bytes lie in an allocation of the driver.
+// GlobalMemory.cpp
+void beginLaunch(u32 launch);
+void beginBlock(Block &, u32 number);
+// That what others of this launch wrote there is known.
+void checkGlobalRead(const void *, u32 bytes, Site);
+
+// Driver.cpp: whether the bytes lie in an allocation of the driver; the cells of what lies there (GlobalMemory.cpp),
+// null where there are none; and a number for a launch, below 2^16, that no cell has.
 bool inAllocation(const void *, u64 bytes);
+u64 *globalShadow(const void *);
+u32 nextLaunch();
 } // namespace lathe::sim

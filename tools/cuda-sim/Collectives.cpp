@@ -1,4 +1,4 @@
-// What a warp does together: shuffles, ballots, ldmatrix and mma; and atomics.
+// What a warp does together: shuffles, ballots, ldmatrix and mma.
 #include "tools/cuda-sim/Block.h"
 
 #include <algorithm>
@@ -151,25 +151,4 @@ void device::sim_mma(float *d, const u32 *a, const u32 *b, SimType type, Site si
       for (u32 i = 0; i < 4; ++i)
         static_cast<float *>(w.out[lane])[i] += product[lane / 4 + i / 2 * 8][lane % 4 * 2 + i % 2];
   });
-}
-
-// An atomic is a place where others run: they may wait for it in a loop. Blocks that come later can't be waited for.
-static void atomic(const void *global, Site site) {
-  device::sim_global_range(global, 4, 4, site);
-  if (++here->current().spins > 100000)
-    here->fail(site, "a loop of atomics that no running thread ends");
-  here->yield();
-}
-u32 device::sim_atomic_add(u32 *global, u32 value, Site site) {
-  atomic(global, site);
-  u32 old = *global;
-  *global += value;
-  return old;
-}
-int device::sim_atomic_cas(int *global, int expected, int value, Site site) {
-  atomic(global, site);
-  int old = *global;
-  if (old == expected)
-    *global = value;
-  return old;
 }

@@ -64,6 +64,13 @@ Call::Call() {
                                 : driver().failed;
 }
 
+static size_t shadowBytes(size_t bytes) { return (bytes + 1) / 2 * sizeof(uint64_t); }
+static void freeAllocation(uintptr_t start, const Allocation &allocation) {
+  if (allocation.shadow)
+    munmap(allocation.shadow, shadowBytes(allocation.bytes));
+  free(reinterpret_cast<void *>(start));
+}
+
 const Allocation *findAllocation(const void *memory, uint64_t bytes) {
   uintptr_t at = reinterpret_cast<uintptr_t>(memory);
   const auto &all = driver().allocations;
@@ -76,6 +83,26 @@ const Allocation *findAllocation(const void *memory, uint64_t bytes) {
 bool inAllocation(const void *memory, u64 bytes) {
   const Allocation *found = findAllocation(memory, bytes);
   return found && !found->pinnedHost;
+}
+u64 *globalShadow(const void *memory) {
+  const auto &all = driver().allocations;
+  auto next = all.upper_bound(reinterpret_cast<uintptr_t>(memory));
+  if (next == all.begin())
+    return nullptr;
+  const auto &[start, allocation] = *--next;
+  uint64_t offset = reinterpret_cast<uintptr_t>(memory) - start;
+  return allocation.shadow && offset < allocation.bytes ? reinterpret_cast<u64 *>(allocation.shadow) + offset / 2
+                                                        : nullptr;
+}
+u32 nextLaunch() {
+  static u32 launch;
+  if (++launch < 1 << 16)
+    return launch;
+  // Numbers come again: forget who had them.
+  for (const auto &[start, allocation] : driver().allocations)
+    if (allocation.shadow)
+      madvise(allocation.shadow, shadowBytes(allocation.bytes), MADV_DONTNEED);
+  return launch = 1;
 }
 } // namespace lathe::sim
 
@@ -169,7 +196,7 @@ CUresult cuDevicePrimaryCtxRelease_v2(CUdevice) {
   if (!--driver().retains) {
     drainAll();
     for (auto &[start, allocation] : driver().allocations)
-      free(reinterpret_cast<void *>(start));
+      freeAllocation(start, allocation);
     driver().allocations.clear();
     driver().deviceBytes = 0;
     driver().failed = CUDA_SUCCESS;
@@ -297,7 +324,10 @@ CUresult cuMemAlloc_v2(CUdeviceptr *memory, size_t bytes) {
   if (!storage)
     return CUDA_ERROR_OUT_OF_MEMORY;
   memset(storage, 0xff, bytes); // NaNs
-  driver().allocations[reinterpret_cast<uintptr_t>(storage)] = {bytes, false};
+  void *shadow =
+      mmap(nullptr, shadowBytes(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  driver().allocations[reinterpret_cast<uintptr_t>(storage)] = {
+      bytes, false, shadow == MAP_FAILED ? nullptr : static_cast<uint64_t *>(shadow)};
   driver().deviceBytes += bytes;
   *memory = reinterpret_cast<CUdeviceptr>(storage);
   return CUDA_SUCCESS;
@@ -313,8 +343,8 @@ static CUresult release(uintptr_t memory, bool pinnedHost) {
   drainAll();
   if (!pinnedHost)
     driver().deviceBytes -= found->second.bytes;
+  freeAllocation(memory, found->second);
   driver().allocations.erase(found);
-  free(reinterpret_cast<void *>(memory));
   return driver().failed;
 }
 CUresult cuMemFree_v2(CUdeviceptr memory) {
@@ -331,7 +361,7 @@ CUresult cuMemHostAlloc(void **memory, size_t bytes, unsigned) {
   if (!bytes || !(*memory = aligned_alloc(4096, (bytes + 4095) / 4096 * 4096)))
     return bytes ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_INVALID_VALUE;
   memset(*memory, 0xff, bytes);
-  driver().allocations[reinterpret_cast<uintptr_t>(*memory)] = {bytes, true};
+  driver().allocations[reinterpret_cast<uintptr_t>(*memory)] = {bytes, true, nullptr};
   return CUDA_SUCCESS;
 }
 CUresult cuMemFreeHost(void *memory) {

@@ -21,6 +21,7 @@ using namespace lathe::cuda;
 struct Allocation {
   size_t bytes;
   bool pinnedHost;
+  uint64_t *shadow; // device memory's cells, one per two bytes; null where the machine has no room for them
 };
 
 struct DriverState {

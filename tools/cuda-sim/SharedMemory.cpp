@@ -161,15 +161,3 @@ void device::sim_shared_write(u32 offset, u32 bytes, Site site) {
   setWriter(offset, bytes, sim_state.stamp);
   setSite(shadow.writeSite, offset, bytes, site);
 }
-void device::sim_global_range(const void *pointer, index bytes, u32 alignment, Site site) {
-  if (bytes < 0 || !inAllocation(pointer, bytes))
-    here->fail(site, "%lld bytes of global memory at %p: not in an allocation", bytes, pointer);
-  if (reinterpret_cast<uintptr_t>(pointer) % alignment)
-    here->fail(site, "global memory at %p, which is not aligned to %u bytes", pointer, alignment);
-}
-void device::sim_global_bounds(const void *pointer, index i, index count, u32 elements, u32 bytes, Site site) {
-  if (i < 0 || i + index(elements) > count)
-    here->fail(site, "access of elements [%lld, %lld) of %lld in global memory", i, i + index(elements), count);
-  here->fail(site, "access of %u elements of %u bytes from element %lld of global memory at %p, which is not aligned",
-             elements, bytes, i, pointer);
-}

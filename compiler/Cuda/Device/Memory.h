@@ -18,7 +18,9 @@ extern "C" {
 void sim_shared_bounds(index offset, u32 bytes, Site);
 void sim_shared_read(u32 offset, u32 bytes, Site);
 void sim_shared_write(u32 offset, u32 bytes, Site);
-void sim_global_range(const void *, index bytes, u32 alignment, Site);
+u64 *sim_global_range(const void *, index bytes, u32 alignment, Site);
+void sim_global_read(const u64 *cells, u32 count, bool readonly, const void *, Site);
+void sim_global_write(u64 *cells, u32 count, const void *, Site);
 void sim_global_bounds(const void *, index i, index count, u32 elements, u32 bytes, Site);
 }
 
@@ -132,11 +134,12 @@ template <class T> struct Global {
   T *pointer;
 #ifdef LATHE_CUDA_SIM
   index count;
+  u64 *shadow; // who wrote each two bytes last: launch, block and stamp; null where that isn't known
 #endif
 
   LATHE_DEVICE auto load(index i LATHE_AND_SITE) const {
 #ifdef LATHE_CUDA_SIM
-    check<T>(i, 1, site);
+    check<const T>(i, 1, site);
 #endif
     return read(pointer + i);
   }
@@ -150,7 +153,7 @@ template <class T> struct Global {
   // N elements from element i on, in one access; their address is aligned to it.
   template <int N> LATHE_DEVICE auto load(index i LATHE_AND_SITE) const {
 #ifdef LATHE_CUDA_SIM
-    check<Vector<T, N>>(i, N, site);
+    check<const Vector<T, N>>(i, N, site);
 #endif
     return read(reinterpret_cast<const Vector<Value, N> *>(pointer + i));
   }
@@ -164,7 +167,7 @@ template <class T> struct Global {
   // For cp.async: the address of `elements` elements from i on, checked as if they were loaded.
   LATHE_DEVICE T *address(index i, u32 elements = 1 LATHE_AND_SITE) const {
 #ifdef LATHE_CUDA_SIM
-    check<T>(i, elements, site);
+    bounds<T>(i, elements, site);
 #endif
     return pointer + i;
   }
@@ -208,17 +211,38 @@ private:
     return *from;
   }
 #ifdef LATHE_CUDA_SIM
-  template <class A> LATHE_DEVICE void check(index i, u32 elements, Site site) const {
+  template <class A> LATHE_DEVICE void bounds(index i, u32 elements, Site site) const {
     if (u64(i) + elements > u64(count) || u64(pointer + i) % sizeof(A))
       sim_global_bounds(pointer, i, count, elements, sizeof(T), site);
+  }
+  // A read where A is const. Single bytes are not watched.
+  template <class A> LATHE_DEVICE void check(index i, u32 elements, Site site) const {
+    bounds<A>(i, elements, site);
+    constexpr u32 cells = sizeof(A) / 2;
+    if (cells == 0 || !shadow)
+      return;
+    u64 *at = shadow + i * index(sizeof(T)) / 2;
+    bool written = false; // in this launch
+#pragma unroll
+    for (u32 c = 0; c < cells; ++c)
+      written |= at[c] >> 48 == sim_state.globalTag >> 48;
+    if (__is_const(A)) {
+      if (written)
+        sim_global_read(at, cells, Mutable<T>::readonly, pointer + i, site);
+      return;
+    }
+    if (written)
+      sim_global_write(at, cells, pointer + i, site);
+#pragma unroll
+    for (u32 c = 0; c < cells; ++c)
+      at[c] = sim_state.globalTag | sim_state.stamp;
   }
 #endif
 };
 
 template <class T> LATHE_DEVICE Global<T> global(T *pointer, index count LATHE_AND_SITE) {
 #ifdef LATHE_CUDA_SIM
-  sim_global_range(pointer, count * index(sizeof(T)), alignof(T), site);
-  return {pointer, count};
+  return {pointer, count, sim_global_range(pointer, count * index(sizeof(T)), alignof(T), site)};
 #else
   return {pointer};
 #endif

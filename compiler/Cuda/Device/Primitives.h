@@ -74,6 +74,7 @@ struct SimState {
   const u32 *known; // per actor, the latest of its times that happened before now
   u32 floor;        // all of any actor up to that time did
   u32 *writer, *reader, *otherReader;
+  u64 globalTag;              // of this launch and block, for stamps of global memory
   Site *writeSite, *readSite; // for reports: the last one in each 16 bytes
 };
 enum : u32 { simTimeBits = 21, simTimeMask = (1u << simTimeBits) - 1 };
@@ -88,6 +89,7 @@ u32 sim_shuffle(u32 value, u32 lane, Site);
 u32 sim_ballot(bool, Site);
 u32 sim_atomic_add(u32 *, u32, Site);
 int sim_atomic_cas(int *, int, int, Site);
+void sim_fence_device(Site);
 }
 
 // What the emulated driver needs of a kernel: its parameters' sizes, and a call with pointers to their values.
@@ -352,9 +354,12 @@ LATHE_DEVICE int atomic_cas(int *global, int expected, int value LATHE_AND_SITE)
   return result;
 #endif
 }
-// What this thread wrote before is seen by the device's other blocks before what it writes after.
-LATHE_DEVICE void fence_device() {
-#ifndef LATHE_CUDA_SIM
+// What this thread knows of writes before is known to whom an atomic behind the fence tells, and what atomics in front
+// of it told is known from here on: a fence in front of the atomic that releases, and one behind that which acquires.
+LATHE_DEVICE void fence_device(LATHE_SITE) {
+#ifdef LATHE_CUDA_SIM
+  sim_fence_device(site);
+#else
   asm volatile("fence.acq_rel.gpu;" ::: "memory");
 #endif
 }

@@ -235,3 +235,62 @@ KERNEL endless_loop(float *out, int *lock, int fixed) {
   global(out, 64).store(thread(), 0);
 }
 LATHE_SIM_KERNEL(endless_loop)
+
+// ---- between blocks: `memory` is 64 zeros; the last block sums what the others wrote
+
+LATHE_DEVICE float sum_of_blocks(int *memory, bool release, bool acquire) {
+  auto partial = global(reinterpret_cast<float *>(memory), 32);
+  auto last = shared<u32>(0);
+  if (thread() < 8)
+    partial.store(block() * 8 + thread(), 1);
+  sync_block();
+  if (thread() == 0) {
+    if (release)
+      fence_device();
+    last.store(0, atomic_add(reinterpret_cast<u32 *>(memory + 63), 1) + 1 == block_count());
+    if (acquire)
+      fence_device();
+  }
+  sync_block();
+  float sum = 0;
+  if (last.load(0))
+    for (u32 i = 0; i < 8 * block_count(); ++i)
+      sum += partial.load(i); // DEFECT missing_release DEFECT missing_acquire
+  return sum;
+}
+KERNEL missing_release(float *out, int *memory, int fixed) {
+  float sum = sum_of_blocks(memory, fixed, true);
+  if (thread() == 0)
+    global(out, 4).store(block(), sum);
+}
+LATHE_SIM_KERNEL(missing_release)
+KERNEL missing_acquire(float *out, int *memory, int fixed) {
+  float sum = sum_of_blocks(memory, true, fixed);
+  if (thread() == 0)
+    global(out, 4).store(block(), sum);
+}
+LATHE_SIM_KERNEL(missing_acquire)
+
+KERNEL overlapping_tiles(float *out, int *memory, int fixed) {
+  global(out, 256).store(block() * (fixed ? 64 : 60) + thread(), 1); // DEFECT overlapping_tiles
+}
+LATHE_SIM_KERNEL(overlapping_tiles)
+
+KERNEL written_constant(float *out, int *memory, int fixed) {
+  auto all = global(out, 256);
+  auto constant = global(static_cast<const float *>(out), 256);
+  all.store(thread(), 1);
+  all.store(fixed ? thread() : thread() + 64, constant.load(thread() + 128 * fixed)); // DEFECT written_constant
+}
+LATHE_SIM_KERNEL(written_constant)
+
+// The block's threads tell each other by barriers, in global memory too.
+KERNEL global_race(float *out, int *memory, int fixed) {
+  auto all = global(out, 256);
+  all.store(thread(), 1);
+  if (fixed)
+    sync_block();
+  float x = all.load(63 - thread()); // DEFECT global_race
+  all.store(64 + thread(), x);
+}
+LATHE_SIM_KERNEL(global_race)

@@ -14,7 +14,7 @@ std::set<int> markedLines(const std::string &file, const std::string &name) {
   std::set<int> lines;
   std::string line;
   for (int number = 1; std::getline(source, line); ++number)
-    if (size_t at = line.find("// DEFECT "); at != std::string::npos && line.substr(at + 10) == name)
+    if ((line + " ").find(" DEFECT " + name + " ") != std::string::npos)
       lines.insert(number);
   EXPECT_FALSE(lines.empty()) << name;
   return lines;
@@ -24,6 +24,7 @@ struct Case {
   const char *kernel;
   unsigned threads, sharedBytes;
   const char *words; // what the report says
+  unsigned blocks = 1;
 };
 std::ostream &operator<<(std::ostream &out, const Case &c) { return out << c.kernel; }
 
@@ -46,8 +47,8 @@ class HopperDefects : public testing::TestWithParam<Case> {};
 TEST_P(Defects, IsReported) {
   const Case &c = GetParam();
   underSchedules([&] {
-    expectReport(device.launch(c.kernel, 1, c.threads, c.sharedBytes, out.memory, 0), "Defects.cu", c);
-    EXPECT_EQ(device.launch(c.kernel, 1, c.threads, c.sharedBytes, out.memory, 1), "");
+    expectReport(device.launch(c.kernel, c.blocks, c.threads, c.sharedBytes, out.memory, 0), "Defects.cu", c);
+    EXPECT_EQ(device.launch(c.kernel, c.blocks, c.threads, c.sharedBytes, out.memory, 1), "");
   });
 }
 INSTANTIATE_TEST_SUITE_P(
@@ -69,19 +70,28 @@ TEST_P(DefectsWithInput, IsReported) {
   const Case &c = GetParam();
   Buffer<float> in(std::vector<float>(64, 1.0f));
   underSchedules([&] {
-    Buffer<int> zero(std::vector<int>(64, 0)), one(std::vector<int>(64, 1));
-    bool lock = std::string(c.kernel) == "endless_loop";
-    expectReport(device.launch(c.kernel, 1, c.threads, c.sharedBytes, out.memory, lock ? one.memory : in.memory, 0),
+    Buffer<int> zero(std::vector<int>(64, 0)), again(std::vector<int>(64, 0)), one(std::vector<int>(64, 1));
+    bool lock = std::string(c.kernel) == "endless_loop", counts = c.blocks > 1;
+    expectReport(device.launch(c.kernel, c.blocks, c.threads, c.sharedBytes, out.memory,
+                               lock     ? one.memory
+                               : counts ? zero.memory
+                                        : in.memory,
+                               0),
                  "Defects.cu", c);
-    EXPECT_EQ(device.launch(c.kernel, 1, c.threads, c.sharedBytes, out.memory, lock ? zero.memory : in.memory, 1), "");
+    EXPECT_EQ(device.launch(c.kernel, c.blocks, c.threads, c.sharedBytes, out.memory,
+                            lock || counts ? again.memory : in.memory, 1),
+              "");
   });
 }
-INSTANTIATE_TEST_SUITE_P(, DefectsWithInput,
-                         testing::Values(Case{"copy_not_waited_for", 64, 256, "is under way"},
-                                         Case{"copy_without_barrier", 64, 256, ""},
-                                         Case{"copy_over_readers", 64, 256, ""},
-                                         Case{"copy_alignment", 64, 256, "not aligned to 16 bytes"},
-                                         Case{"endless_loop", 64, 0, "loop of atomics"}));
+INSTANTIATE_TEST_SUITE_P(
+    , DefectsWithInput,
+    testing::Values(Case{"copy_not_waited_for", 64, 256, "is under way"}, Case{"copy_without_barrier", 64, 256, ""},
+                    Case{"copy_over_readers", 64, 256, ""}, Case{"copy_alignment", 64, 256, "not aligned to 16 bytes"},
+                    Case{"endless_loop", 64, 0, "loop of atomics"},
+                    Case{"missing_release", 64, 4, "race: reads global", 4},
+                    Case{"missing_acquire", 64, 4, "race: reads global", 4},
+                    Case{"overlapping_tiles", 64, 0, "race: writes global", 4},
+                    Case{"written_constant", 64, 0, "as constant"}, Case{"global_race", 64, 0, "race: reads global"}));
 
 TEST_P(HopperDefects, IsReported) {
   const Case &c = GetParam();
@@ -98,8 +108,9 @@ TEST_P(HopperDefects, IsReported) {
   underSchedules([&] {
     // What changes registers under way is only seen where the product is late.
     if (std::string(c.kernel) != "sums_touched" || getenv("LATHE_SIM_ASYNC") == std::string("late"))
-      expectReport(device.launch(c.kernel, 1, c.threads, c.sharedBytes, out.memory, map, 0), "HopperDefects.cu", c);
-    EXPECT_EQ(device.launch(c.kernel, 1, c.threads, c.sharedBytes, out.memory, map, 1), "");
+      expectReport(device.launch(c.kernel, c.blocks, c.threads, c.sharedBytes, out.memory, map, 0), "HopperDefects.cu",
+                   c);
+    EXPECT_EQ(device.launch(c.kernel, c.blocks, c.threads, c.sharedBytes, out.memory, map, 1), "");
   });
 }
 INSTANTIATE_TEST_SUITE_P(
