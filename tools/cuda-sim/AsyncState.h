@@ -48,6 +48,7 @@ struct WgmmaAccumulator {
 struct WgmmaWarp {
   bool fenced = false;
   u32 issued = 0;
+  u32 registers = 0; // by set_max_registers, of each thread
   std::deque<WgmmaProduct> products;
   u32 committed = 0; // of them
   std::deque<u32> groupSizes;

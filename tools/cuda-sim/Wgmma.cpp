@@ -312,7 +312,16 @@ void device::sim_wgmma_wait(u32 groups, Site site) {
     b.tick();
   });
 }
-void device::sim_set_max_registers(u32, bool, Site site) {
-  here->collective(Collective::setRegisters, nullptr, nullptr, site, true,
-                   [&](Warp &) { state("set_max_registers", site); });
+void device::sim_set_max_registers(u32 count, bool, Site site) {
+  here->collective(Collective::setRegisters, nullptr, nullptr, site, true, [&](Warp &) {
+    WgmmaWarp &own = state("set_max_registers", site);
+    own.registers = count;
+    // Who asks for more waits until others have given back theirs; in the end each has what it asked for.
+    Block &b = *here;
+    u32 all = 0;
+    for (const WgmmaWarp &warp : b.async->wgmma)
+      all += 32 * warp.registers;
+    if (all > 65536)
+      b.fail(site, "set_max_registers: the block's warps ask for %u registers in all, more than 65536", all);
+  });
 }

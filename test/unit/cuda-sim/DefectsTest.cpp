@@ -96,7 +96,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST_P(HopperDefects, IsReported) {
   const Case &c = GetParam();
   Device device("HopperDefects.so");
-  Buffer<float> out{size_t(512)};
+  Buffer<float> out{size_t(512)}; // four floats for each of 128 threads, or one
   Buffer<uint16_t> tensor(std::vector<uint16_t>(64 * 64, 1));
   CUtensorMap map;
   uint64_t dims[] = {64, 64}, strides[] = {128};
@@ -132,5 +132,6 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"three_warps", 128, 2304, "returns without it"},
                     Case{"descriptor_bounds", 128, 2304, "wgmma of shared address"},
                     Case{"descriptor_pattern", 128, 4096, "in the midst of its swizzle's pattern"},
-                    Case{"sums_touched", 128, 2304, "was changed in front of wgmma_wait"}));
+                    Case{"sums_touched", 128, 2304, "was changed in front of wgmma_wait"},
+                    Case{"too_many_registers", 384, 0, "more than 65536"}));
 } // namespace

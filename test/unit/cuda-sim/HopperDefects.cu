@@ -14,7 +14,7 @@ LATHE_DEVICE u32 make_barrier(u32 offset, u32 count) {
   sync_block();
   return barrier.address();
 }
-LATHE_DEVICE void finish(float *out, float x) { global(out, 256).store(thread(), x); }
+LATHE_DEVICE void finish(float *out, float x) { global(out, 512).store(thread(), x); }
 
 KERNEL tma_not_waited_for(float *out, const __grid_constant__ TensorMap map, int fixed) {
   u32 barrier = make_barrier(0, 1);
@@ -318,3 +318,12 @@ KERNEL sums_touched(float *out, const __grid_constant__ TensorMap map, int fixed
   finish(out, d);
 }
 LATHE_SIM_KERNEL(sums_touched)
+
+KERNEL too_many_registers(float *out, const __grid_constant__ TensorMap map, int fixed) {
+  if (warp() < 4 || !fixed)
+    set_max_registers<232>(true); // DEFECT too_many_registers
+  else
+    set_max_registers<40>(false);
+  finish(out, 0.0f);
+}
+LATHE_SIM_KERNEL(too_many_registers)
