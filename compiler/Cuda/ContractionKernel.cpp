@@ -400,8 +400,8 @@ void ContractionWriter::write() {
   text += "  if (" + total + " >= " + std::to_string(w.tile.many) + ") {\n";
   if (w.tile.wgmma)
     text += "    Hopper<" + w.name +
-            "_Group0>::start();\n    if (thread() < 128) {\n      set_max_registers<40>(false);\n" + hopper("true") +
-            "    } else {\n      set_max_registers<232>(true);\n" + hopper("false") +
+            "_Group0>::start();\n    if (thread() < 128) {\n      set_max_registers<56>(false);\n" + hopper("true") +
+            "    } else {\n      set_max_registers<224>(true);\n" + hopper("false") +
             "    }\n  } else if (thread() < 256) {\n" + run("Small") + "  }\n";
   else
     text += run("Large") + "  } else {\n" + run("Small") + "  }\n";
