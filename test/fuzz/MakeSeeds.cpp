@@ -25,15 +25,22 @@ int main(int argc, char **argv) {
   random.entries[0].requirements = {{symbol(0) * 2, symbol(1), "halves"}};
   random.entries[0].batchSymbol = -1;
   formulas.entries[0].arenaSize = Expr(4096) + ceildiv(symbol(0), 3) * 64 - floordiv(symbol(1), 4);
+  Model cuda = cudaModel();
+  cuda.targets[1].name = "cuda:sm_90a";
+  cuda.kernels[0].variants[1].maps = {{1, lathe::package::ElementType::f32, {4, symbol(1)}, {16}, {4, 8}, 32}};
   // Without code, so that changes fall on the other parts.
   std::vector<SegmentData> small = gatherSegments();
   small[0].bytes.resize(16);
-  bool good = write(root + "/package", "gather", gatherPackage()) &&
-              write(root + "/package", "small", assemble(buildTable(gather), small)) &&
-              write(root + "/package", "vector", vectorPackage("slow")) &&
-              write(root + "/table", "gather", buildTable(gather)) &&
-              write(root + "/table", "random", buildTable(random)) &&
-              write(root + "/table", "formulas", buildTable(formulas)) && write(root + "/elf", "kernels", kernelElf());
+  std::vector<SegmentData> smallCuda = cudaSegments();
+  smallCuda[0].bytes.resize(16);
+  smallCuda[4].bytes.resize(16);
+  bool good =
+      write(root + "/package", "gather", gatherPackage()) &&
+      write(root + "/package", "small", assemble(buildTable(gather), small)) &&
+      write(root + "/package", "cuda", assemble(buildTable(cuda), smallCuda)) &&
+      write(root + "/table", "cuda", buildTable(cuda)) && write(root + "/package", "vector", vectorPackage("slow")) &&
+      write(root + "/table", "gather", buildTable(gather)) && write(root + "/table", "random", buildTable(random)) &&
+      write(root + "/table", "formulas", buildTable(formulas)) && write(root + "/elf", "kernels", kernelElf());
   if (!good)
     std::fprintf(stderr, "error: can't write below '%s'\n", argv[1]);
   return good ? 0 : 1;

@@ -3,6 +3,7 @@
 #include "lathe/lathe.h"
 #include "runtime/Package/Formula.h"
 #include "runtime/Package/Image.h"
+#include "runtime/Package/Targets.h"
 #include <cstdlib>
 #include <vector>
 
@@ -19,9 +20,12 @@ public:
 
   void check() const {
     for (const package::Kernel *kernel : *program.kernels())
-      for (const package::KernelVariant *variant : *kernel->variants()) {
+      for (uint32_t i = 0; i < kernel->variants()->size(); ++i) {
+        const package::KernelVariant *variant = kernel->variants()->Get(i);
         check(*variant->tiles());
         check(*variant->scratch());
+        if (isCuda(runtime::targetKind(program.targets()->Get(i)->name()->c_str())))
+          checkCuda(*variant);
       }
     for (const package::Entry *entry : *program.entries()) {
       check(*entry->arena_size());
@@ -37,11 +41,30 @@ public:
         require(launch->kernel() < program.kernels()->size());
         for (const package::Formula *param : *launch->params())
           check(*param, runtime::Sign::any);
+        const package::Kernel &kernel = *program.kernels()->Get(launch->kernel());
+        for (uint32_t i = 0; i < kernel.variants()->size(); ++i)
+          if (isCuda(runtime::targetKind(program.targets()->Get(i)->name()->c_str())) &&
+              kernel.variants()->Get(i)->tensor_maps())
+            for (const package::TensorMap *map : *kernel.variants()->Get(i)->tensor_maps())
+              require(map->operand() < launch->operands()->size());
       }
     }
   }
 
 private:
+  void checkCuda(const package::KernelVariant &variant) const {
+    require(variant.threads() && variant.threads() <= 1024 && variant.shared() <= 227 << 10);
+    if (!variant.tensor_maps())
+      return;
+    for (const package::TensorMap *map : *variant.tensor_maps()) {
+      require(map->dims()->size() <= 5 && map->strides()->size() + 1 == map->dims()->size() &&
+              map->box()->size() == map->dims()->size());
+      for (const package::Formula *dim : *map->dims())
+        check(*dim);
+      for (const package::Formula *stride : *map->strides())
+        require(check(*stride) >= 0);
+    }
+  }
   static void require(bool condition) {
     if (!condition)
       std::abort();
