@@ -128,6 +128,25 @@ public:
   }
 
   FailureOr<std::unique_ptr<Executable>> load(ModuleOp module) override {
+    FailureOr<std::unique_ptr<Executable>> executable = failure();
+    if (failed(withFile(module, [&](StringRef file) {
+          executable = compile(module, {"--compile-from=simplify", file});
+          return success(succeeded(executable));
+        })))
+      return failure();
+    return executable;
+  }
+  LogicalResult writePackage(ModuleOp module, StringRef path) override {
+    return withFile(module,
+                    [&](StringRef file) { return runLathe(module, {"--compile-from=simplify", file}, target, path); });
+  }
+  FailureOr<std::unique_ptr<Executable>> loadFile(ModuleOp module, StringRef onnxFile) override {
+    return compile(module, {onnxFile});
+  }
+
+private:
+  /// The module in a file, while the body runs.
+  LogicalResult withFile(ModuleOp module, llvm::function_ref<LogicalResult(StringRef)> body) {
     SmallString<128> file;
     int descriptor;
     if (fs::createTemporaryFile("conformance", "mlir", descriptor, file))
@@ -137,13 +156,9 @@ public:
       llvm::raw_fd_ostream os(descriptor, /*shouldClose=*/true);
       module.print(os);
     }
-    return compile(module, {"--compile-from=simplify", file.str()});
-  }
-  FailureOr<std::unique_ptr<Executable>> loadFile(ModuleOp module, StringRef onnxFile) override {
-    return compile(module, {onnxFile});
+    return body(file);
   }
 
-private:
   LogicalResult runLathe(ModuleOp module, ArrayRef<StringRef> arguments, StringRef target, StringRef output) {
     SmallString<128> log;
     if (fs::createTemporaryFile("conformance", "txt", log))
@@ -228,7 +243,7 @@ private:
 std::unique_ptr<Device> conformance::createCompiledDevice(StringRef name) {
   if (name == "cuda")
     return std::make_unique<CompiledDevice>("cuda:all", "cuda:all");
-  if (name == "cuda-sim" || name == "cuda-sim:sm_90a")
+  if (name == "cuda-sim" || name == "cuda-sim:sm_90a" || name.starts_with("cuda:"))
     return std::make_unique<CompiledDevice>(name, name);
   if (!name.consume_front("cpu:"))
     return nullptr;

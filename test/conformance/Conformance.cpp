@@ -13,7 +13,10 @@
 #include "test/conformance/Cases.h"
 #include "test/conformance/Device.h"
 #include "tools/lathe-run/Compare.h"
+#include "tools/lathe-run/Npy.h"
 #include "llvm/Support/CommandLine.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/JSON.h"
 #include <cmath>
 #include <set>
 
@@ -24,8 +27,12 @@ using reference::Tensor;
 namespace cl = llvm::cl;
 
 static cl::OptionCategory category("lathe-test-conformance");
-static cl::opt<std::string> deviceName("device", cl::init("reference"),
-                                       cl::desc("reference, cpu:ISA, cuda-sim or cuda"), cl::cat(category));
+static cl::opt<std::string>
+    deviceName("device", cl::init("reference"),
+               cl::desc("reference, cpu:ISA, cuda-sim, cuda, or with --export cuda:sm_90a and the like"),
+               cl::cat(category));
+static cl::opt<std::string> exportFolder("export", cl::desc("write packages, inputs and expected outputs there"),
+                                         cl::cat(category));
 static cl::opt<std::string> filter("filter", cl::desc("only cases whose name contains this"), cl::cat(category));
 static cl::opt<std::string> precision("precision", cl::init("fp32"),
                                       cl::desc("run the cases as --lathe-convert-precision converts them"),
@@ -104,22 +111,22 @@ double unitRoundoff(Type type) {
   return type.isF64() ? 0x1p-53 : type.isF32() ? 0x1p-24 : type.isF16() ? 0x1p-11 : 0x1p-8;
 }
 
+tool::Tolerance getTolerance(Type type, const Case &one) {
+  if (one.terms == 0 || !isa<FloatType>(type))
+    return {0, 0};
+  // What was rounded on the way counts: a sum in f32 that differs in its last place may be rounded to the other side.
+  double u = std::max(unitRoundoff(type), precision == "fp16" ? 0x1p-11 : precision == "bf16" ? 0x1p-8 : 0);
+  return {8 * u, u * (8 + std::pow(static_cast<double>(one.terms), 1.5) / 4) * one.magnitude};
+}
+
 /// Empty if the results agree.
-std::string compareResults(ArrayRef<Tensor> got, ArrayRef<Tensor> expected, int64_t terms, double magnitude) {
+std::string compareResults(ArrayRef<Tensor> got, ArrayRef<Tensor> expected, const Case &which) {
   std::string text;
   llvm::raw_string_ostream os(text);
   for (auto [index, one, other] : llvm::enumerate(got, expected)) {
     if (one.getShape() != other.getShape() || one.getElementType() != other.getElementType())
       return "result " + std::to_string(index) + " has another type";
-    tool::Tolerance tolerance{0, 0};
-    if (terms > 0 && isa<FloatType>(one.getElementType())) {
-      // What was rounded on the way counts: a sum in f32 that differs in its last place may be rounded to the other
-      // side.
-      double u = std::max(unitRoundoff(one.getElementType()), precision == "fp16"   ? 0x1p-11
-                                                              : precision == "bf16" ? 0x1p-8
-                                                                                    : 0);
-      tolerance = {8 * u, u * (8 + std::pow(static_cast<double>(terms), 1.5) / 4) * magnitude};
-    }
+    tool::Tolerance tolerance = getTolerance(one.getElementType(), which);
     tool::Difference difference = tool::compare(fromReference(one), fromReference(other), tolerance);
     if (!difference.matches()) {
       os << "result " << index << ": " << difference.mismatches << " of " << difference.count << " differ, element "
@@ -151,6 +158,60 @@ struct Context {
   std::string diagnostics;
 };
 
+/// Writes the case for a machine without the compiler: FOLDER/model.lathe, and for each binding a folder with its
+/// inputs, what the reference makes of them, and case.json with names and tolerances. PASS, or FAIL and why.
+std::string exportCase(const Case &one, Device &device, ModuleOp module, func::FuncOp main, ArrayRef<Fill> fills,
+                       const std::string &diagnostics) {
+  std::string folder = exportFolder + "/" + one.name, error;
+  auto write = [&](const std::string &path, const Tensor &tensor) {
+    return tool::writeNpy(path, fromReference(tensor), error);
+  };
+  auto getNames = [&](bool results) {
+    llvm::json::Array names;
+    for (unsigned i = 0, n = results ? main.getNumResults() : main.getNumArguments(); i < n; ++i) {
+      auto name = results ? main.getResultAttrOfType<StringAttr>(i, tfm::kNameAttr)
+                          : main.getArgAttrOfType<StringAttr>(i, tfm::kNameAttr);
+      names.push_back(name ? name.str() : "");
+    }
+    return names;
+  };
+  if (llvm::sys::fs::create_directories(folder))
+    return "FAIL can't make " + folder;
+  if (failed(device.writePackage(module, folder + "/model.lathe")))
+    return "FAIL " + diagnostics;
+  for (auto [number, binding] : llvm::enumerate(one.bindings)) {
+    std::string path = folder + "/binding_" + std::to_string(number);
+    if (llvm::sys::fs::create_directories(path))
+      return "FAIL can't make " + path;
+    SmallVector<Tensor> inputs = makeInputs(main, fills, binding);
+    for (auto [i, input] : llvm::enumerate(inputs))
+      if (!write(path + "/input_" + std::to_string(i) + ".npy", input))
+        return "FAIL " + error;
+    llvm::json::Array absolute, relative;
+    if (one.fault.empty()) {
+      auto expected = reference::run(main, inputs);
+      if (failed(expected))
+        return "FAIL reference, " + describe(binding) + ": " + diagnostics;
+      for (auto [i, result] : llvm::enumerate(*expected)) {
+        tool::Tolerance tolerance = getTolerance(result.getElementType(), one);
+        absolute.push_back(tolerance.absolute);
+        relative.push_back(tolerance.relative);
+        if (!write(path + "/expected_" + std::to_string(i) + ".npy", result))
+          return "FAIL " + error;
+      }
+    }
+    std::error_code code;
+    llvm::raw_fd_ostream os(path + "/case.json", code);
+    os << llvm::json::Value(llvm::json::Object{{"inputs", getNames(false)},
+                                               {"outputs", getNames(true)},
+                                               {"atol", std::move(absolute)},
+                                               {"rtol", std::move(relative)},
+                                               {"fault", one.fault}})
+       << "\n";
+  }
+  return "PASS";
+}
+
 /// PASS, or FAIL and why.
 std::string runCase(const Case &one, Device &device) {
   Context c;
@@ -171,6 +232,8 @@ std::string runCase(const Case &one, Device &device) {
     expectedModule = OwningOpRef<ModuleOp>(module->clone());
     expectedMain = expectedModule->lookupSymbol<func::FuncOp>("main");
   }
+  if (!exportFolder.empty())
+    return exportCase(one, device, *module, expectedMain, fills, c.diagnostics);
   auto executable = device.load(*module);
   if (failed(executable))
     return "FAIL load: " + c.diagnostics;
@@ -189,7 +252,7 @@ std::string runCase(const Case &one, Device &device) {
     auto expected = reference::run(expectedMain, inputs);
     if (failed(expected))
       return "FAIL reference, " + describe(binding) + ": " + c.diagnostics;
-    std::string difference = compareResults(*got, *expected, one.terms, one.magnitude);
+    std::string difference = compareResults(*got, *expected, one);
     if (!difference.empty())
       return "FAIL " + describe(binding) + ": " + difference;
   }

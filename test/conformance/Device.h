@@ -20,6 +20,10 @@ public:
   virtual std::string whyUnavailable() const { return ""; }
   /// The module holds tfm ops and may be changed; it outlives the result. Failure after a diagnostic.
   virtual mlir::FailureOr<std::unique_ptr<Executable>> load(mlir::ModuleOp module) = 0;
+  /// Compiles the module to a package at that path, to be run elsewhere; not on every device.
+  virtual mlir::LogicalResult writePackage(mlir::ModuleOp module, llvm::StringRef path) {
+    return module.emitError("no package can be written for ") << getName();
+  }
   /// The same for a module that was imported from a file, if the device would rather have that.
   virtual mlir::FailureOr<std::unique_ptr<Executable>> loadFile(mlir::ModuleOp module, llvm::StringRef onnxFile) {
     return load(module);
@@ -27,7 +31,7 @@ public:
 };
 
 /// `reference`; `cpu:ISA`, or `cpu:ISA:SCHEDULE` for the schedule of another instruction set; `cuda-sim` and
-/// `cuda-sim:sm_90a`; `cuda`, the machine's first device. Null for other names.
+/// `cuda-sim:sm_90a`; `cuda`, the machine's first device; `cuda:sm_90a,...`, to write packages for. Null for other names.
 std::unique_ptr<Device> createDevice(llvm::StringRef name);
 std::unique_ptr<Device> createCompiledDevice(llvm::StringRef name);
 
