@@ -59,7 +59,8 @@ Formulas scheduleContraction(const KernelPlan &plan, StringRef target, CudaTile 
   tile.shared = std::max(tile.wgmma ? kHopperShared : kContractionShared, buffers);
   if (tile.wgmma) {
     tile.threads = 384;
-    large = Dim::min(large, kHopperBlocks);
+    // Two for tests, so that a block has several tiles.
+    large = Dim::min(large, target == "cuda-sim:sm_90a" ? 2 : kHopperBlocks);
   }
   formulas.blocks = Dim::max(large, Dim::min(small, 8 * (tile.many - 1)));
   if (plan.wholeRows)

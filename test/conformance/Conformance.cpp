@@ -115,7 +115,9 @@ tool::Tolerance getTolerance(Type type, const Case &one) {
   if (one.terms == 0 || !isa<FloatType>(type))
     return {0, 0};
   // What was rounded on the way counts: a sum in f32 that differs in its last place may be rounded to the other side.
-  double u = std::max(unitRoundoff(type), precision == "fp16" ? 0x1p-11 : precision == "bf16" ? 0x1p-8 : 0);
+  double u = std::max(unitRoundoff(type), precision == "fp16" || precision == "tf32" ? 0x1p-11
+                                          : precision == "bf16"                      ? 0x1p-8
+                                                                                     : 0);
   return {8 * u, u * (8 + std::pow(static_cast<double>(one.terms), 1.5) / 4) * one.magnitude};
 }
 

@@ -107,6 +107,21 @@ void addContractions(std::vector<Case> &cases) {
                      return {b.op("matmul", {x, y}, b.type("13, 7"), "transpose_a")};
                    },
                    kTokens, 128});
+  for (bool transposed : {false, true}) // runs of K or of columns in memory that are multiples of 16 bytes
+    cases.push_back({transposed ? "matmul_of_inputs_transposed" : "matmul_of_inputs",
+                     [=](CaseBuilder &b) -> SmallVector<Value> {
+                       Value x = b.input("n, 136"), y = b.input(transposed ? "72, 136" : "136, 72");
+                       return {b.op("matmul", {x, y}, b.type("n, 72"), transposed ? "transpose_b" : "")};
+                     },
+                     kRows, 136});
+  cases.push_back({"linear_swiglu",
+                   [](CaseBuilder &b) -> SmallVector<Value> { // two products that meet in one result
+                     Value x = b.input("n, 40");
+                     Value gate = b.op("linear", {x, b.weight("40, 72")}, b.type("n, 72"));
+                     Value up = b.op("linear", {x, b.weight("40, 72"), b.weight("72")}, b.type("n, 72"));
+                     return {b.map("swiglu", {gate, up})};
+                   },
+                   kRows, 40});
   cases.push_back({"matmul_integer",
                    [](CaseBuilder &b) -> SmallVector<Value> {
                      Value x = b.input("n, 33", "ui8", {Fill::Uniform, 0, 256}),
@@ -262,6 +277,8 @@ void addAttentions(std::vector<Case> &cases) {
   addAttention(cases, "plain", none, 2, 2, 16, 16);
   addAttention(cases, "odd_widths", none, 3, 3, 13, 7);
   addAttention(cases, "one_head", none, 1, 1, 64, 64);
+  addAttention(cases, "wide_head", causal, 1, 1, 128, 72);
+  addAttention(cases, "widest_head", none, 1, 1, 256, 256);
   addAttention(cases, "causal", causal, 2, 2, 32, 32);
   for (const char *row : {"zero", "mean", "nan", "unmasked"}) {
     padding.maskedRow = row;
@@ -391,6 +408,34 @@ void addOthers(std::vector<Case> &cases) {
                          return {b.op("reshape", {all}, b.type("batch, sequence, 36"))};
                        }});
     }
+  cases.push_back({"padded_encoder",
+                   [](CaseBuilder &b) -> SmallVector<Value> { // of a layer, rows of padding aren't computed
+                     RankedTensorType rows = b.type("batch, sequence, 64");
+                     Value x = b.input("batch, sequence, 64"),
+                           mask = b.input("batch, sequence", "i64", {Fill::Prefixes});
+                     Value keep = b.map("compare", {mask, b.constant("dense<0> : tensor<i64>")}, "i1",
+                                        "predicate = #tfm.predicate<ne>");
+                     auto linear = [&](Value input, const char *weight, const char *result) {
+                       return b.op("linear", {input, b.weight(weight, 0.3)}, b.type(result));
+                     };
+                     auto norm = [&](Value input) {
+                       return b.op("layer_norm", {b.map("add", {input, x})}, rows,
+                                   "epsilon = 1.0e-5 : f64, operandSegmentSizes = array<i32: 1, 0, 0>");
+                     };
+                     SmallVector<Value> heads;
+                     for (int i = 0; i < 3; ++i)
+                       heads.push_back(linear(x, "64, 64", "batch, sequence, 64"));
+                     heads.push_back(keep);
+                     Value seen = b.op("attention", heads, rows,
+                                       "heads = 2 : i64, kv_heads = 2 : i64, scale = 0.2 : f64, masked_row = "
+                                       "#tfm.masked_row<mean>, operandSegmentSizes = array<i32: 1, 1, 1, 0, 1>");
+                     Value y = norm(linear(seen, "64, 64", "batch, sequence, 64"));
+                     Value wide = b.map("gelu", {linear(y, "64, 96", "batch, sequence, 96")});
+                     y = norm(linear(wide, "96, 64", "batch, sequence, 64"));
+                     Value weights = b.op("cast", {mask}, b.type("batch, sequence"));
+                     return {b.op("mean_pool", {y, weights}, b.type("batch, 64"), "floor = 1.0e-9 : f64")};
+                   },
+                   kTokens, 200});
   cases.push_back({"embedding",
                    [](CaseBuilder &b) -> SmallVector<Value> {
                      Value ids = b.input("batch, sequence", "i64", {Fill::Uniform, -50, 50});
