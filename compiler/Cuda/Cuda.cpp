@@ -58,6 +58,10 @@ struct Job {
 } // namespace
 
 static void compile(StringRef target, const EmitOptions &options, Job &job) {
+  if (target == "cuda:source") {
+    job.object.code.assign(job.source.begin(), job.source.end());
+    return;
+  }
   StringRef sm = target;
   auto code = sm.consume_front("cuda:") ? compileWithNvrtc(job.source, sm, options, job.object.log, job.object.driver)
                                         : compileForSimulator(job.source, job.object.log);

@@ -21,7 +21,7 @@ struct CudaKernel {
 };
 
 struct CudaObject {
-  std::vector<char> code;                    // a cubin; for "cuda-sim" a shared object for tools/cuda-sim
+  std::vector<char> code;                    // a cubin; of "cuda:source" the source; of "cuda-sim" a shared object
   std::map<std::string, CudaKernel> kernels; // by the kernel's name
   std::string log;                           // what the compiler said, registers and spills of each kernel among it
   unsigned driver = 0;                       // the oldest that takes the code, as cuDriverGetVersion counts

@@ -68,7 +68,8 @@ LogicalResult lathe::writeObjects(ModuleOp module, const CompileOptions &options
   for (const package::TargetCode &target : *targets) {
     std::string name = target.target;
     std::replace(name.begin(), name.end(), ':', '-');
-    std::string path = (output + "." + name + (target.isCuda() ? ".cubin" : ".so")).str();
+    bool isCubin = target.getKind() == package::SegmentKind::Cubin;
+    std::string path = (output + "." + name + (isCubin ? ".cubin" : ".so")).str();
     if (llvm::Error error = llvm::writeToOutput(path, [&](llvm::raw_ostream &os) {
           os.write(target.code.data(), target.code.size());
           return llvm::Error::success();

@@ -146,7 +146,7 @@ public:
              failure();
 
     for (const TargetCode &target : code)
-      addSegment(target.isCuda() ? SegmentKind::Cubin : SegmentKind::CpuElf, 0, 64, target.code.size());
+      addSegment(target.getKind(), 0, 64, target.code.size());
     if (weightBytes) {
       addSegment(SegmentKind::Weights, 0, kMaxAlignment, weightBytes);
       addSegment(SegmentKind::WeightHashes, code.size(), 64, llvm::divideCeil(weightBytes, kWeightChunk) * 32);

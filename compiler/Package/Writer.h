@@ -1,6 +1,7 @@
 // Writes a planned module and its code as a package file.
 #pragma once
 #include "compiler/Package/Summary.h"
+#include "runtime/Package/Format.h"
 #include <functional>
 #include <map>
 
@@ -15,10 +16,14 @@ struct KernelCode {
 /// Code of all kernels for one target.
 struct TargetCode {
   std::string target;                        // "x86-64-v4", "cuda:sm_90a", "cuda-sim"
-  std::vector<char> code;                    // ET_DYN; for CUDA a cubin
+  std::vector<char> code;                    // ET_DYN; for CUDA a cubin, or source
   std::map<std::string, KernelCode> kernels; // by the kernel's name
   uint32_t driver = 0;                       // CUDA: the oldest that takes the code, as cuDriverGetVersion counts
-  bool isCuda() const { return llvm::StringRef(target).starts_with("cuda"); }
+  SegmentKind getKind() const {
+    return target == "cuda:source"                       ? SegmentKind::CudaSource
+           : llvm::StringRef(target).starts_with("cuda") ? SegmentKind::Cubin
+                                                         : SegmentKind::CpuElf;
+  }
 };
 
 struct WriteOptions {

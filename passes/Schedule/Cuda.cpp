@@ -6,8 +6,8 @@ using namespace lathe;
 using namespace lathe::schedule;
 
 ArrayRef<StringRef> schedule::getCudaTargets() {
-  static constexpr StringRef targets[] = {"cuda:sm_80",   "cuda:sm_86",   "cuda:sm_89", "cuda:sm_90a",
-                                          "cuda:sm_100a", "cuda:sm_120a", "cuda-sim",   "cuda-sim:sm_90a"};
+  static constexpr StringRef targets[] = {"cuda:sm_80",   "cuda:sm_86",  "cuda:sm_89", "cuda:sm_90a",    "cuda:sm_100a",
+                                          "cuda:sm_120a", "cuda:source", "cuda-sim",   "cuda-sim:sm_90a"};
   return targets;
 }
 bool schedule::isCudaTarget(StringRef target) { return llvm::is_contained(getCudaTargets(), target); }

@@ -11,8 +11,9 @@ struct CudaTile {
   int64_t wgmma = 0;     // 1: large tiles of a contraction are Device/Hopper.h's
 };
 
-/// "cuda:sm_80" … "cuda:sm_120a", in the order of their SMs; then, for tests, "cuda-sim", which runs what sm_80 does,
-/// and "cuda-sim:sm_90a".
+/// "cuda:sm_80" … "cuda:sm_120a", in the order of their SMs; "cuda:source", for NVRTC at load, which does what sm_80
+/// does. Then, for tests, "cuda-sim", which runs what sm_80 does, and "cuda-sim:sm_90a": they take large tiles from 2
+/// and from 1 on, so that small tests run both sizes.
 llvm::ArrayRef<llvm::StringRef> getCudaTargets();
 bool isCudaTarget(llvm::StringRef target);
 

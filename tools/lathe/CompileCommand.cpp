@@ -18,6 +18,7 @@ static const std::vector<Flag> kFlags = [] {
       {"-o", "FILE", "where the result goes; IR goes to stdout without it"},
       {"--target", "LIST",
        "cpu (all of these), or cpu:x86-64-v3, cpu:x86-64-v4; cuda:all, or cuda:sm_80, 86, 89, 90a, 100a, 120a"},
+      {"--embed-source", nullptr, "also keeps the source of CUDA kernels, for NVRTC at load on an SM without code"},
       {"--nvrtc", "FILE", "NVRTC's library, for CUDA targets; else libnvrtc.so.13 or .12 where the loader finds it"},
       {"--device-library", "DIR", "takes compiler/Cuda/Device from this folder, for work on CUDA kernels"},
       {"-O0", nullptr, "for debugging: a launch for each op of the ONNX graph, constants folded"},
@@ -70,7 +71,7 @@ static bool readTargets(const Arguments &arguments, std::vector<std::string> &ta
       llvm::append_range(asked, cpus);
     } else if (part == "cuda:all") {
       for (StringRef target : cudas)
-        if (target.starts_with("cuda:"))
+        if (target.starts_with("cuda:sm_"))
           asked.push_back(target.str());
     } else if ((name.consume_front("cpu:") && llvm::is_contained(cpus, name)) || llvm::is_contained(cudas, part)) {
       asked.push_back(name.str());
@@ -80,6 +81,8 @@ static bool readTargets(const Arguments &arguments, std::vector<std::string> &ta
       return false;
     }
   }
+  if (arguments.has("--embed-source"))
+    asked.push_back("cuda:source");
   for (const std::string &target : all)
     if (llvm::is_contained(asked, target))
       targets.push_back(target);
