@@ -28,12 +28,14 @@ private:
   Value addBias(const Contraction &c, Value sum, ArrayRef<Index> indices);
   bool isAligned(const Dim &run, Type element);
   void writeGroup(unsigned number, ArrayRef<Operation *> anchors);
+  std::string getMaps(ArrayRef<Operation *> anchors);
   void writeStore(unsigned number, const schedule::Group &group);
   void writeFinish();
   int64_t columnsOf(Operation *anchor) { return llvm::find(w.plan.anchors, anchor) - w.plan.anchors.begin(); }
 
   KernelWriter &w;
   Contraction first;
+  std::vector<std::string> groupMaps; // by group: pointers to its maps
   Side lhs;
 };
 } // namespace
@@ -220,6 +222,28 @@ ContractionWriter::Side ContractionWriter::getRhs(ArrayRef<Operation *> anchors)
   return side;
 }
 
+/// Maps for TMA of a group's right sides, as pointers to the kernel's parameters; empty where they are no matrices in
+/// memory or nothing reads them so.
+std::string ContractionWriter::getMaps(ArrayRef<Operation *> anchors) {
+  SmallVector<MatrixMap> added;
+  for (Operation *op : anchors) {
+    Contraction c = *schedule::getContraction(op);
+    BlockArgument memory = c.kind == Contraction::Kind::Conv ? BlockArgument() : schedule::getMemory(c.rhs);
+    auto type = cast<RankedTensorType>(c.rhs.getType());
+    Dim run = c.transposeRhs ? c.k : c.n;
+    if (!w.tile.wgmma || !memory || type.getRank() != 2 || !type.hasStaticShape() ||
+        !isAligned(run, type.getElementType()))
+      return "";
+    added.push_back({memory.getArgNumber(), type.getElementType(), type.getDimSize(0), type.getDimSize(1)});
+  }
+  std::string text;
+  for (const MatrixMap &map : added) {
+    text += (text.empty() ? "&m" : ", &m") + std::to_string(w.maps.size());
+    w.maps.push_back(map);
+  }
+  return text;
+}
+
 /// store: the epilogue of an element. Parameters: batch, row, column, a sum for each anchor.
 void ContractionWriter::writeStore(unsigned number, const schedule::Group &group) {
   SmallVector<KernelWriter::Parameter> parameters{{"index", "batch"}, {"index", "row"}, {"index", "column"}};
@@ -295,17 +319,20 @@ void ContractionWriter::writeGroup(unsigned number, ArrayRef<Operation *> anchor
   if (first.op->getAttrOfType<tfm::PrecisionAttr>("precision"))
     math = "Tf32";
   Side rhs = getRhs(anchors);
+  const std::string &maps = groupMaps.emplace_back(getMaps(anchors));
   std::string column = std::to_string(columnsOf(anchors[0]));
   bool whole = w.plan.wholeRows,
        skips = first.kind != Contraction::Kind::Conv && schedule::getReadRows(w.kernel, w.plan.rows);
   text = "struct " + w.name + "_Group" + id + " {\n  const " + w.name + " &kernel;\n";
   if (whole)
     text += "  Global<float> workspace;\n  u32 *counters;\n  index total, offset;\n";
+  if (!maps.empty())
+    text += "  const TensorMap *maps[" + std::to_string(anchors.size()) + "];\n";
   text += "  using Math = " + math +
           ";\n  using T = Math::T;\n  static constexpr u32 kAnchors = " + std::to_string(anchors.size()) +
           ";\n  static constexpr Source kLhs = " + lhs.source + ", kRhs = " + rhs.source +
-          ";\n  static constexpr bool kSkips = " + (skips ? "true" : "false") +
-          ", kWhole = " + (whole ? "true" : "false") + ";\n";
+          ";\n  static constexpr bool kMaps = " + (maps.empty() ? "false" : "true") +
+          ", kSkips = " + (skips ? "true" : "false") + ", kWhole = " + (whole ? "true" : "false") + ";\n";
   for (const char *size : {"batches", "rows", "depth"})
     text += "  __device__ __forceinline__ index " + std::string(size) + "() const { return kernel." + size + "(); }\n";
   text += "  __device__ __forceinline__ index columns() const { return kernel.columns" + column + "(); }\n" + lhs.text +
@@ -378,6 +405,8 @@ void ContractionWriter::write() {
       text += ", global(memory, sums), reinterpret_cast<u32 *>(memory + sums), total, " + offset;
       offset += " + kernel.columns" + id + "()";
     }
+    if (!groupMaps[i].empty())
+      text += ", {" + groupMaps[i] + "}";
     text += "};\n";
     total += (i ? " + " : "") + ("Large<" + w.name + "_Group" + id + ">::tiles(group" + id + ")");
   }

@@ -30,9 +30,12 @@ FailureOr<std::string> cuda::writeKernels(ModuleOp module, StringRef target,
     }
     // Names of kernels are the model's; symbols are ours.
     std::string symbol = "k" + std::to_string(kernels.size());
-    kernels[kernel.getSymName().str()] = {symbol, tile->threads, tile->shared};
+    CudaKernel &emitted = kernels[kernel.getSymName().str()];
+    emitted = {symbol, tile->threads, tile->shared, {}};
     OwningOpRef<ModuleOp> scratch = ModuleOp::create(UnknownLoc::get(context));
-    auto written = KernelWriter(kernel, *tile, *scratch).write(symbol);
+    KernelWriter writer(kernel, *tile, *scratch);
+    auto written = writer.write(symbol);
+    emitted.maps = std::move(writer.maps);
     failed |= mlir::failed(written);
     if (succeeded(written))
       source += *written;

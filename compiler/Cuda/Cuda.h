@@ -15,9 +15,18 @@ struct EmitOptions {
   std::string deviceLibrary;
 };
 
+/// A matrix in an operand's memory that a kernel reads by TMA: `rows` runs of `columns` elements, in boxes of 64 by 64
+/// with swizzles of 128 bytes.
+struct MatrixMap {
+  unsigned operand;
+  mlir::Type element; // of 16 bits
+  int64_t rows, columns;
+};
+
 struct CudaKernel {
   std::string symbol;              // extern "C" __global__
   int64_t threads = 0, shared = 0; // of a block; bytes
+  std::vector<MatrixMap> maps;     // parameters behind the others
 };
 
 struct CudaObject {

@@ -198,7 +198,11 @@ FailureOr<std::string> KernelWriter::write(StringRef symbol) {
      << members << "};\n"
      << helpers;
   os << "extern \"C\" __global__ void __launch_bounds__(" << tile.threads << ", 1) " << symbol << "(" << list
-     << "const index *params, Fault *fault, void *workspace) {\n  " << name << " kernel;\n";
+     << "const index *params, Fault *fault, void *workspace";
+  for (size_t i = 0; i < maps.size(); ++i)
+    os << ", const __grid_constant__ TensorMap m" << i;
+  // The next grid may start, and waits in its turn for what this one writes.
+  os << ") {\n  grid_dependency_launch();\n  grid_dependency_wait();\n  " << name << " kernel;\n";
   for (size_t i = 0; i < dims.size(); ++i)
     os << "  kernel.d" << i << " = params[" << i << "];\n";
   os << fill << "  kernel.fault = fault;\n" << body << "}\nLATHE_SIM_KERNEL(" << symbol << ")\n\n";

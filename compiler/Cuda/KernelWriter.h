@@ -2,6 +2,7 @@
 // and a __global__ function that hands it to the skeleton (Device/) of the kernel's strategy.
 #pragma once
 #include "compiler/Codegen/Elements.h"
+#include "compiler/Cuda/Cuda.h"
 #include "passes/Schedule/Cuda.h"
 #include "passes/Schedule/Strategy.h"
 
@@ -50,8 +51,9 @@ public:
 
   schedule::KernelPlan plan;
   const schedule::CudaTile &tile;
-  std::string name;    // of the struct
-  std::string body;    // of the __global__ function
+  std::string name; // of the struct
+  std::string body; // of the __global__ function
+  std::vector<MatrixMap> maps;
   std::string helpers; // what stands between the struct and the function
 
 private:

@@ -42,7 +42,7 @@ static FailureOr<std::vector<package::TargetCode>> emitTargets(ModuleOp module, 
       return failure();
     package::TargetCode code{target, std::move(object->elf), {}};
     for (auto &[name, symbol] : object->symbols)
-      code.kernels[name] = {symbol};
+      code.kernels[name].symbol = symbol;
     codes.push_back(std::move(code));
     ++done;
   }
@@ -54,8 +54,12 @@ static FailureOr<std::vector<package::TargetCode>> emitTargets(ModuleOp module, 
     return failure();
   for (auto [target, object] : llvm::zip(cudaTargets, *objects)) {
     package::TargetCode code{target, std::move(object.code), {}, object.driver};
-    for (auto &[name, kernel] : object.kernels)
-      code.kernels[name] = {kernel.symbol, static_cast<uint32_t>(kernel.threads), static_cast<uint32_t>(kernel.shared)};
+    for (auto &[name, kernel] : object.kernels) {
+      code.kernels[name] = {
+          kernel.symbol, static_cast<uint32_t>(kernel.threads), static_cast<uint32_t>(kernel.shared), {}};
+      for (const cuda::MatrixMap &map : kernel.maps)
+        code.kernels[name].maps.push_back({map.operand, map.element, map.rows, map.columns});
+    }
     codes.push_back(std::move(code));
   }
   return codes;

@@ -123,8 +123,10 @@ llvm::json::Value package::toJson(const Summary &summary) {
   for (const Summary::Symbol &symbol : summary.symbols)
     symbols.push_back(llvm::json::Object{{"name", symbol.name}, {"min", symbol.range.min}, {"max", symbol.range.max}});
   for (const Summary::Node &node : summary.precisions)
-    precisions.push_back(
-        llvm::json::Object{{"node", llvm::json::fixUTF8(node.name)}, {"type", llvm::json::fixUTF8(node.type)}, {"precision", node.precision}, {"why", node.why}});
+    precisions.push_back(llvm::json::Object{{"node", llvm::json::fixUTF8(node.name)},
+                                            {"type", llvm::json::fixUTF8(node.type)},
+                                            {"precision", node.precision},
+                                            {"why", node.why}});
   return llvm::json::Object{{"parameters", summary.parameters}, {"weight_bytes", summary.weightBytes},
                             {"launches", summary.launches},     {"attentions", summary.attentions},
                             {"arena", summary.arena.str()},     {"kernels", std::move(kernels)},

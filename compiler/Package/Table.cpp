@@ -181,6 +181,14 @@ private:
     return offsets;
   }
 
+  Offset<package::TensorMap> buildMap(const KernelCode::Map &map, Operation *op) {
+    int64_t bytes = map.element.getIntOrFloatBitWidth() / 8;
+    auto dims = formulas({Dim(map.columns), Dim(map.rows)}, op), strides = formulas({Dim(map.columns * bytes)}, op);
+    std::vector<uint32_t> box{64, 64};
+    return CreateTensorMapDirect(builder, map.operand, *::getElementType(map.element), &dims, &strides, &box,
+                                 /*swizzle=*/128);
+  }
+
   /// The index of a kernel, which is added at its first launch.
   FailureOr<uint32_t> getKernel(kernel::FuncOp kernel) {
     auto [it, inserted] = kernelIndex.try_emplace(kernel.getSymName(), kernels.size());
@@ -193,8 +201,13 @@ private:
       if (!schedule || emitted == target.kernels.end())
         return kernel.emitOpError("has no schedule or no code for ") << target.target, failure();
       auto tiles = formula(schedule.getTiles(), kernel), scratch = formula(schedule.getScratch(), kernel);
+      std::vector<Offset<package::TensorMap>> maps;
+      for (const KernelCode::Map &map : emitted->second.maps)
+        maps.push_back(buildMap(map, kernel));
+      bool isCuda = target.getKind() != SegmentKind::CpuElf;
       variants.push_back(CreateKernelVariantDirect(builder, emitted->second.symbol.c_str(), tiles, scratch,
-                                                   emitted->second.threads, emitted->second.shared));
+                                                   emitted->second.threads, emitted->second.shared,
+                                                   maps.empty() ? nullptr : &maps, /*early=*/isCuda));
     }
     auto origins = strings(kernel.getOrigins());
     kernels.push_back(CreateKernelDirect(builder, kernel.getSymName().str().c_str(), &variants, &origins));

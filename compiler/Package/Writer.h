@@ -11,6 +11,13 @@ namespace lathe::package {
 struct KernelCode {
   std::string symbol;
   uint32_t threads = 0, shared = 0;
+  /// Matrices in operands' memory that it reads by TMA, in boxes of 64 by 64 with swizzles of 128 bytes.
+  struct Map {
+    uint32_t operand;
+    mlir::Type element; // of 16 bits
+    int64_t rows, columns;
+  };
+  std::vector<Map> maps;
 };
 
 /// Code of all kernels for one target.

@@ -65,6 +65,31 @@ template <class Group> struct Hopper {
     return result;
   }
 
+  /// A step of K: the left side's rows by all producers; the right side by TMA where the group has a map of it.
+  static LATHE_DEVICE void load(const Tile &t, u32 stage, index k) {
+    if constexpr (Group::kMaps) {
+      t.load_lhs(stage * Tile::kStage, k);
+      if (thread() == 0) {
+        mbarrier_expect(full(stage), kAnchors * Tile::kTileB);
+#pragma unroll
+        for (u32 anchor = 0; anchor < kAnchors; ++anchor) {
+          u32 to = stage * Tile::kStage + Tile::kTileA + anchor * Tile::kTileB;
+          if constexpr (Tile::kAcross) {
+            for (u32 c = 0; c < kColumns; c += 64) // a box is 64 columns by 64 of K
+              tma_load_2d(shared<T>(to + c / 64 * (Tile::kDepth * 128)).address(0), t.group.maps[anchor], full(stage),
+                          int(t.column + c), int(k));
+          } else { // 64 of K by 64 columns
+            for (u32 c = 0; c < kColumns; c += 64)
+              tma_load_2d(shared<T>(to + c * 128).address(0), t.group.maps[anchor], full(stage), int(k),
+                          int(t.column + c));
+          }
+        }
+      }
+    } else {
+      t.load_step(stage * Tile::kStage, k);
+    }
+  }
+
   static LATHE_DEVICE void produce(const Group &g, index number, HopperState &state) {
     Tile t = tile(g, number);
     t.numbersAt = kLists + state.tiles % 2 * kList;
@@ -80,7 +105,7 @@ template <class Group> struct Hopper {
       if (i < steps) {
         u32 stage = state.step % kStages;
         mbarrier_wait(empty(stage), state.step / kStages % 2 ^ 1);
-        t.load_step(stage * Tile::kStage, index(i) * Tile::kDepth);
+        load(t, stage, index(i) * Tile::kDepth);
         ++state.step;
       }
       cp_async_commit();
