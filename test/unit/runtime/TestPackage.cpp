@@ -77,8 +77,8 @@ public:
           auto strides = map(m.strides, [&](const Expr &e) { return formula(e); });
           return package::CreateTensorMapDirect(builder, m.operand, m.type, &dims, &strides, &m.box, m.swizzle);
         });
-        return package::CreateKernelVariantDirect(builder, v.symbol.c_str(), tiles, scratch, v.threads, v.shared,
-                                                  &maps, v.early);
+        return package::CreateKernelVariantDirect(builder, v.symbol.c_str(), tiles, scratch, v.threads, v.shared, &maps,
+                                                  v.early);
       });
       auto origins = map(k.origins, [&](const std::string &o) { return builder.CreateString(o); });
       return package::CreateKernelDirect(builder, k.name.c_str(), &variants, &origins);
