@@ -116,10 +116,13 @@ template <class Op> struct Attention {
     cp_async_commit();
   }
 
-  LATHE_DEVICE bool visible(index query, index key) const {
-    bool result = key < keys;
+  LATHE_DEVICE bool real(index key) const {
     if constexpr (Op::kPadding)
-      result = result && op.padding(batch, key);
+      return key < keys && op.padding(batch, key);
+    return key < keys;
+  }
+  LATHE_DEVICE bool visible(index query, index key) const {
+    bool result = true;
     if constexpr (Op::kCausal)
       result = result && key <= query + offset;
     if constexpr (Op::kWindow)
@@ -164,12 +167,18 @@ template <class Op> struct Attention {
 #pragma unroll
     for (u32 j = 0; j < kScores; ++j)
 #pragma unroll
-      for (u32 q = 0; q < 4; ++q) {
-        index i = query + q / 2 * 8, at = key + j * 8 + q % 2;
-        bool sees = i < queries && visible(i, at);
-        scores[j][q] = sees ? score(scores[j][q], i, at) : kNone;
-        state.seen[q / 2] = state.seen[q / 2] || sees;
-        most[q / 2] = fmaxf(most[q / 2], scores[j][q]);
+      for (u32 c = 0; c < 2; ++c) {
+        index at = key + j * 8 + c;
+        bool exists = real(at);
+#pragma unroll
+        for (u32 r = 0; r < 2; ++r) {
+          index i = query + r * 8;
+          float &s = scores[j][r * 2 + c];
+          bool sees = exists && i < queries && visible(i, at);
+          s = sees ? score(s, i, at) : kNone;
+          state.seen[r] = state.seen[r] || sees;
+          most[r] = fmaxf(most[r], s);
+        }
       }
 #pragma unroll
     for (u32 r = 0; r < 2; ++r) {
