@@ -343,7 +343,8 @@ Value Converter::getAs(Value original, Type type) {
   OpBuilder builder(value.getContext());
   builder.setInsertionPointAfterValue(value);
   Location loc = value.getLoc();
-  if (auto constant = value.getDefiningOp<tfm::ConstantOp>(); constant && type == narrow)
+  if (auto constant = value.getDefiningOp<tfm::ConstantOp>();
+      constant && type == narrow && isa<DenseElementsAttr>(constant.getValue()))
     return copy = tfm::ConstantOp::create(builder, loc, ElementsAttr(precision::narrow(constant.getValue(), narrow)));
   if (auto get = value.getDefiningOp<tfm::GetOp>(); get && type == narrow)
     if (auto narrowed = weights.get(get); succeeded(narrowed) && narrowed->weight)

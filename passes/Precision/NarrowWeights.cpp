@@ -25,6 +25,8 @@ double precision::getGreatest(Type type) {
 
 Loss precision::getLoss(ElementsAttr literal, Type type) {
   Loss loss;
+  if (!isa<DenseElementsAttr>(literal))
+    return loss; // a resource: its elements aren't to be had
   auto visit = [&](const APFloat &value) {
     APFloat rounded = round(value, type);
     std::optional<double> &which = rounded.isInfinity() ? loss.overflow : loss.underflow;
@@ -71,7 +73,7 @@ FailureOr<NarrowWeights::Copy> NarrowWeights::make(WeightOp weight, Operation *u
   if (auto random = dyn_cast<RandomAttr>(source)) {
     if (double scale = std::fabs(random.getScale().getValueAsDouble()); scale > getGreatest(type))
       return Copy{{}, scale};
-  } else if (auto literal = dyn_cast<ElementsAttr>(source)) {
+  } else if (auto literal = dyn_cast<DenseElementsAttr>(source)) {
     if (Loss loss = getLoss(literal, type); loss.overflow)
       return Copy{{}, *loss.overflow};
     source = narrow(literal, type);

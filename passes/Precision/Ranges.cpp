@@ -22,9 +22,10 @@ Bound unite(const Bound &a, const Bound &b) {
 
 class Analysis {
 public:
-  explicit Analysis(func::FuncOp function) : module(function->getParentOfType<ModuleOp>()), symbols(module) {
+  Analysis(func::FuncOp function, ArrayRef<Bound> inputs)
+      : module(function->getParentOfType<ModuleOp>()), symbols(module) {
     for (BlockArgument argument : function.getArguments())
-      set(argument, fromType(argument));
+      set(argument, inputs.empty() ? fromType(argument) : inputs[argument.getArgNumber()]);
     for (Operation &op : function.getBody().front().without_terminator())
       for (Value result : op.getResults())
         set(result, visit(&op));
@@ -73,6 +74,8 @@ private:
   /// for this, each counts as the greatest.
   bool forEachElement(Value value, llvm::function_ref<void(int64_t, double)> visit) {
     if (auto constant = value.getDefiningOp<ConstantOp>()) {
+      if (!isa<DenseElementsAttr>(constant.getValue()))
+        return false;
       std::vector<double> values = reference::loadFloats(reference::Tensor::get(constant.getValue()));
       for (auto [index, element] : llvm::enumerate(values))
         visit(index, element);
@@ -84,7 +87,7 @@ private:
     auto weight = symbols.lookup<WeightOp>(get.getWeight());
     if (auto random = dyn_cast<RandomAttr>(weight.getSource())) {
       for (int64_t i = 0, count = weight.getTensorType().getNumElements(); i < count; ++i)
-        visit(i, (i % 2 ? 1 : -1) * random.getScale().getValueAsDouble());
+        visit(i, std::fabs(random.getScale().getValueAsDouble()));
       return true;
     }
     auto bytes = module.getContext()->getLoadedDialect<TfmDialect>()->getWeights().getBytes(weight);
@@ -122,6 +125,9 @@ private:
     bound.norm = std::sqrt(bound.norm);
     if (!known)
       return fromType(value);
+    if (auto get = value.getDefiningOp<GetOp>())
+      if (isa<RandomAttr>(symbols.lookup<WeightOp>(get.getWeight()).getSource()))
+        bound.low = -bound.high;
     return bound.low <= bound.high ? bound : Bound{0, 0, 0, 0};
   }
 
@@ -387,4 +393,6 @@ private:
 };
 } // namespace
 
-llvm::DenseMap<Value, Bound> precision::getBounds(func::FuncOp function) { return Analysis(function).bounds; }
+llvm::DenseMap<Value, Bound> precision::getBounds(func::FuncOp function, ArrayRef<Bound> inputs) {
+  return Analysis(function, inputs).bounds;
+}

@@ -20,7 +20,7 @@ struct Bound {
 };
 
 /// A bound for every value of a function of one block. Reads the bytes of the float weights, one at a time; a weight
-/// whose bytes can't be read has no bound.
-llvm::DenseMap<mlir::Value, Bound> getBounds(mlir::func::FuncOp function);
+/// whose bytes can't be read has no bound. `inputs`: of the arguments, if anything is known of them.
+llvm::DenseMap<mlir::Value, Bound> getBounds(mlir::func::FuncOp function, llvm::ArrayRef<Bound> inputs = {});
 
 } // namespace lathe::precision

@@ -10,6 +10,7 @@
 #include "dialects/Kernel/Kernel.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/Passes.h"
+#include "passes/Precision/Ranges.h"
 #include "test/conformance/Cases.h"
 #include "test/conformance/Device.h"
 #include "tools/lathe-run/Compare.h"
@@ -34,9 +35,11 @@ static cl::opt<std::string>
 static cl::opt<std::string> exportFolder("export", cl::desc("write packages, inputs and expected outputs there"),
                                          cl::cat(category));
 static cl::opt<std::string> filter("filter", cl::desc("only cases whose name contains this"), cl::cat(category));
-static cl::opt<std::string> precision("precision", cl::init("fp32"),
-                                      cl::desc("run the cases as --lathe-convert-precision converts them"),
-                                      cl::cat(category));
+static cl::opt<std::string> precisionName("precision", cl::init("fp32"),
+                                          cl::desc("run the cases as --lathe-convert-precision converts them"),
+                                          cl::cat(category));
+static cl::opt<bool> bounds("bounds", cl::desc("check the bounds that mixed precision derives, on the reference"),
+                            cl::cat(category));
 static cl::opt<bool> verbose("v", cl::desc("a line for every case"), cl::cat(category));
 static cl::opt<bool> printOnly("print", cl::desc("print the cases' modules and don't run them"), cl::cat(category));
 static cl::opt<unsigned> jobs("jobs", cl::init(2), cl::desc("cases at a time"), cl::cat(category));
@@ -115,9 +118,9 @@ tool::Tolerance getTolerance(Type type, const Case &one) {
   if (one.terms == 0 || !isa<FloatType>(type))
     return {0, 0};
   // What was rounded on the way counts: a sum in f32 that differs in its last place may be rounded to the other side.
-  double u = std::max(unitRoundoff(type), precision == "fp16" || precision == "tf32" ? 0x1p-11
-                                          : precision == "bf16"                      ? 0x1p-8
-                                                                                     : 0);
+  double u = std::max(unitRoundoff(type), precisionName == "fp16" || precisionName == "tf32" ? 0x1p-11
+                                          : precisionName == "bf16"                          ? 0x1p-8
+                                                                                             : 0);
   return {8 * u, u * (8 + std::pow(static_cast<double>(one.terms), 1.5) / 4) * one.magnitude};
 }
 
@@ -159,6 +162,62 @@ struct Context {
   MLIRContext context;
   std::string diagnostics;
 };
+
+/// What a tensor's values are, as bounds.
+precision::Bound getActual(const Tensor &tensor) {
+  precision::Bound bound{INFINITY, -INFINITY, 0, 0};
+  int64_t length = tensor.getShape().empty() ? 1 : tensor.getShape().back();
+  double squares = 0, sum = 0;
+  for (auto [index, x] : llvm::enumerate(reference::loadFloats(tensor))) {
+    if (index % length == 0)
+      squares = sum = 0;
+    if (!std::isfinite(x)) // bounds are of what is finite
+      continue;
+    squares += x * x, sum += std::fabs(x);
+    bound = {std::min(bound.low, x), std::max(bound.high, x), std::max(bound.norm, std::sqrt(squares)),
+             std::max(bound.sum, sum)};
+  }
+  return bound.low <= bound.high ? bound : precision::Bound{0, 0, 0, 0};
+}
+
+/// Runs a case by the reference and holds each op's result against the bounds that mixed precision derives for it from
+/// those of the inputs: PASS, or FAIL and which op exceeds them.
+std::string checkBounds(const Case &one) {
+  Context c;
+  std::vector<Fill> fills;
+  OwningOpRef<ModuleOp> module = buildModule(c.context, one, false, fills);
+  auto main = module->lookupSymbol<func::FuncOp>("main");
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  for (const Binding &binding : one.bindings) {
+    SmallVector<Tensor> inputs = makeInputs(main, fills, binding);
+    if (llvm::any_of(fills, [](const Fill &fill) { return fill.kind == Fill::Special; }))
+      continue; // infinities and what they make of others
+    SmallVector<precision::Bound> known;
+    for (const Tensor &input : inputs)
+      known.push_back(getActual(input));
+    auto bounds = precision::getBounds(main, known);
+    reference::Options options;
+    options.observer = [&](Operation *op, ArrayRef<Tensor> results) {
+      for (auto [value, tensor] : llvm::zip(op->getResults(), results)) {
+        if (tensor.getNumElements() == 0)
+          continue;
+        precision::Bound actual = getActual(tensor), bound = bounds.lookup(value);
+        // Bounds are of exact results: what the reference rounds to f32 may be beyond by 2^-24 for each op before it.
+        auto within = [](double x, double limit) { return x <= limit + 1e-5 * std::fabs(limit) + 1e-12; };
+        if (!within(actual.high, bound.high) || !within(-actual.low, -bound.low) || !within(actual.norm, bound.norm) ||
+            !within(actual.sum, bound.sum))
+          os << "FAIL " << describe(binding) << ": " << op->getName() << " is in [" << actual.low << ", " << actual.high
+             << "], norm " << actual.norm << ", sum " << actual.sum << "; expected [" << bound.low << ", " << bound.high
+             << "], " << bound.norm << ", " << bound.sum << "\n";
+      }
+    };
+    (void)reference::run(main, inputs, options); // a case's fault ends it early
+    if (!text.empty())
+      return text;
+  }
+  return "PASS";
+}
 
 /// Writes the case for a machine without the compiler: FOLDER/model.lathe, and for each binding a folder with its
 /// inputs, what the reference makes of them, and case.json with names and tolerances. PASS, or FAIL and why.
@@ -223,10 +282,10 @@ std::string runCase(const Case &one, Device &device) {
                                              ? buildModule(c.context, one, true, fills)
                                              : OwningOpRef<ModuleOp>(module->clone());
   auto expectedMain = expectedModule->lookupSymbol<func::FuncOp>("main");
-  if (precision != "fp32") {
+  if (precisionName != "fp32") {
     PassManager passes(&c.context);
     ConvertPrecisionPassOptions options;
-    options.precision = precision;
+    options.precision = precisionName;
     options.allowFallback = true;
     passes.addPass(createConvertPrecisionPass(options));
     if (failed(passes.run(*module)))
@@ -314,7 +373,8 @@ int main(int argc, char **argv) {
   }
   unsigned failures = 0;
   ChildPool(jobs, 60).run(
-      cases.size(), [&](size_t i, llvm::raw_ostream &os) { os << runCase(cases[i], *device); },
+      cases.size(),
+      [&](size_t i, llvm::raw_ostream &os) { os << (bounds ? checkBounds(cases[i]) : runCase(cases[i], *device)); },
       [&](size_t i, StringRef text) {
         failures += text != "PASS";
         if (verbose || text != "PASS")
