@@ -1,5 +1,5 @@
 # A new user needs two commands: `make demo` and `make check`. Each installs what is missing and builds first.
-.PHONY: help packages build models demo check tidy format fuzz sanitize bench docs dist clean
+.PHONY: help packages build models demo check tidy format fuzz sanitize bench docs dist gpu-suite clean
 jobs ?= $(shell nproc)
 seconds ?= 20
 SHELL := /bin/bash
@@ -9,6 +9,7 @@ help:
 	@echo "make check   build, run every test"
 	@echo "make build   the tools, into build/bin"
 	@echo "make bench   time Lathe beside ONNX Runtime and OpenVINO; writes docs/performance.md"
+	@echo "make gpu-suite   a folder that checks and times CUDA packages on a machine with a GPU: build/gpu-suite"
 	@echo "make dist    a tarball that runs elsewhere: tools, runtime, headers, docs"
 	@echo "make fuzz    run every fuzzer runs=5000000 times, for seconds=3600 at most"
 	@echo "make tidy    clang-format and clang-tidy over all of it"
@@ -51,6 +52,10 @@ bench: build models
 # Reference pages of the dialects and passes, into build/docs.
 docs: packages
 	@scripts/make-docs.sh build/docs
+
+gpu-suite: build models
+	@cmake --build build -j $(jobs) --target lathe-test-conformance
+	@scripts/gpu-suite.sh
 
 dist: build
 	@scripts/make-dist.sh
