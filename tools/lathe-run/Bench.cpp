@@ -28,6 +28,7 @@ struct BenchResult {
   std::string target, version;
   double loadMs = 0, firstRunMs = 0, seconds = 0;
   std::vector<double> milliseconds; // of each measured run
+  std::vector<double> submissions;  // of a device, milliseconds: from a run's start until the host is free again
   std::vector<std::pair<std::string, std::string>> shapes;
   lathe_memory memory = {};
   lathe_monitor monitor = {};
@@ -79,6 +80,22 @@ bool measure(Model &model, int64_t warmup, int64_t iterations, double duration, 
     progress.update(duration > 0 ? std::min(part, secondsSince(begin) / duration) : part);
   }
   result.seconds = secondsSince(begin);
+  return true;
+}
+
+// On a device that does nothing else: how long the host is busy with a run, which goes on when run_async has returned.
+bool measureSubmission(Model &model, BenchResult &result, std::string &error) {
+  constexpr size_t kMostRuns = 200;
+  constexpr double kSeconds = 0.2;
+  auto begin = Clock::now();
+  while (result.submissions.size() < kMostRuns && (result.submissions.empty() || secondsSince(begin) < kSeconds)) {
+    auto start = Clock::now();
+    lathe_status *started = api().run_async(model.context());
+    double milliseconds = secondsSince(start) * 1e3;
+    if (!succeeded(started, error) || !succeeded(api().wait(model.context()), error))
+      return false;
+    result.submissions.push_back(milliseconds);
+  }
   return true;
 }
 
@@ -137,6 +154,13 @@ void writeLatency(JsonWriter &json, const lathe_latency &latency) {
   json.field("max", double(latency.max) / 1e6).endObject();
 }
 
+void writeStatistics(JsonWriter &json, const Statistics &s) {
+  json.beginObject();
+  json.field("min", s.min).field("mean", s.mean).field("median", s.median);
+  json.field("p90", s.p90).field("p95", s.p95).field("p99", s.p99).field("max", s.max);
+  json.endObject();
+}
+
 void writeDevice(JsonWriter &json, const BenchResult &result) {
   json.key("device").beginObject();
   json.field("name", result.device.name).field("sm", uint64_t(result.device.sm));
@@ -144,18 +168,13 @@ void writeDevice(JsonWriter &json, const BenchResult &result) {
   json.field("driver", uint64_t(result.device.driver));
   for (int phase = 0; phase < 3; ++phase)
     writeLatency(json.key(kPhaseKeys[phase]), result.phases[phase]);
+  if (!result.submissions.empty())
+    writeStatistics(json.key("submit_ms"), summarize(result.submissions));
   json.field("busy_percent", result.monitor.device_percent);
   json.key("used_bytes").beginObject();
   json.field("weights", uint64_t(result.memory.device_weights)).field("arena", uint64_t(result.monitor.arena));
   json.field("workspaces", uint64_t(result.monitor.scratch)).field("staging", uint64_t(result.monitor.staging));
   json.field("total", deviceBytes(result)).endObject().endObject();
-}
-
-void writeStatistics(JsonWriter &json, const Statistics &s) {
-  json.beginObject();
-  json.field("min", s.min).field("mean", s.mean).field("median", s.median);
-  json.field("p90", s.p90).field("p95", s.p95).field("p99", s.p99).field("max", s.max);
-  json.endObject();
 }
 
 std::string toJson(const ModelSource &source, const ModelOptions &options, const BenchResult &result) {
@@ -204,7 +223,11 @@ void printDevice(const BenchResult &result) {
   }
   std::printf("\n");
   printTable(rows);
-  std::printf("\nutilisation  %s %% of the time of the runs\n", numberText(result.monitor.device_percent, 3).c_str());
+  std::printf("\n");
+  if (!result.submissions.empty())
+    std::printf("host         busy for %s ms of a run\n",
+                millisecondsText(summarize(result.submissions).median).c_str());
+  std::printf("utilisation  %s %% of the time of the runs\n", numberText(result.monitor.device_percent, 3).c_str());
   std::printf("on device    %s (weights %s, arena %s, workspaces %s, staging %s) of %s\n",
               bytesText(deviceBytes(result)).c_str(), bytesText(result.memory.device_weights).c_str(),
               bytesText(result.monitor.arena).c_str(), bytesText(result.monitor.scratch).c_str(),
@@ -289,7 +312,8 @@ int runBench(const ModelSource &source, const Arguments &arguments) {
   BenchResult result;
   if (!model.load(source, options, error) || !makeInputs(model, inputOptions, true, inputs, error) ||
       !model.createContext(options, error) || !model.setInputs(inputs, error) ||
-      !measure(model, warmup, iterations, duration, result, error) || !collect(model, result, error))
+      !measure(model, warmup, iterations, duration, result, error) || !collect(model, result, error) ||
+      (model.onDevice() && !options.timeLaunches && !measureSubmission(model, result, error)))
     return fail(error);
   lathe_program_info info = {};
   info.struct_size = sizeof info;
