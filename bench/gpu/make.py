@@ -194,6 +194,8 @@ class Maker:
         names = self.options.only.split(",")
         if unknown := set(names) - set(MODELS):
             raise Failure(f"no model '{sorted(unknown)[0]}', models are {', '.join(MODELS)}")
+        if out.exists() and any(out.iterdir()) and not (out / "suite" / "suite.py").exists():
+            raise Failure(f"'{out}' holds something else than a GPU suite; hint: name another folder with --out")
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
         self.add_programs()
