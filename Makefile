@@ -1,5 +1,5 @@
 # A new user needs two commands: `make demo` and `make check`. Each installs what is missing and builds first.
-.PHONY: help packages build models demo check tidy format fuzz sanitize bench docs dist gpu-suite clean
+.PHONY: help packages build models nvrtc demo check tidy format fuzz sanitize bench docs dist gpu-suite clean
 jobs ?= $(shell nproc)
 seconds ?= 20
 SHELL := /bin/bash
@@ -25,10 +25,14 @@ build: packages
 models: packages
 	@scripts/unpack-models.sh build/models
 
+# NVRTC, into build/nvrtc, where there is none.
+nvrtc: packages
+	@scripts/install-nvrtc.sh build/nvrtc
+
 demo: build
 	@examples/sentence-embedding/demo.sh $(sentences)
 
-check: build models
+check: build models nvrtc
 	@scripts/check.sh $(jobs) $(seconds)
 
 sanitize: packages

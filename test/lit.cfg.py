@@ -1,8 +1,10 @@
 # The lit tests: every .mlir and .test below this folder.
 #
 # Features: x86-64-v3, x86-64-v4 (what this machine can run), models (the models of ../shared, or of $LATHE_MODELS),
-# onnx-node-tests, compiler (the build has it), cuda-sim, numpy, address-sanitizer, thread-sanitizer. Substitutions: %models,
+# onnx-node-tests, nvrtc, compiler (the build has it), cuda-sim, numpy, address-sanitizer, thread-sanitizer. Substitutions: %models,
 # %onnx-node-tests, %lathe-source.
+import ctypes
+import glob
 import importlib.util
 import os
 import shutil
@@ -35,6 +37,16 @@ if os.path.exists(os.path.join(tools, "lathe")):
 # The emulated CUDA device; kernels for it are compiled by clang.
 if os.path.exists(os.path.join(config.lathe_build, "lib", "libcuda-sim.so")) and shutil.which("clang++-22"):
     config.available_features.add("cuda-sim")
+# NVRTC where the loader finds it, or where `make check` puts it (scripts/install-nvrtc.sh).
+for nvrtc in ["libnvrtc.so.13", "libnvrtc.so.12", "/usr/local/cuda/lib64/libnvrtc.so.13", "/usr/local/cuda/lib64/libnvrtc.so.12",
+              *glob.glob(os.path.join(config.lathe_build, "nvrtc/lib/python3*/site-packages/nvidia/*/lib/libnvrtc.so.1[23]"))]:
+    try:
+        ctypes.CDLL(nvrtc)
+    except OSError:
+        continue
+    config.available_features.add("nvrtc")
+    config.substitutions.append(("%nvrtc", nvrtc))
+    break
 if not os.path.exists(os.path.join(tools, "lathe-opt")):
     config.suffixes = [".test"]
     lit_config.note("the compiler is not built: its tests are left out")

@@ -159,14 +159,17 @@ FailureOr<std::string> KernelWriter::write(StringRef symbol) {
 
   std::string text;
   llvm::raw_string_ostream os(text);
-  os << "// ---- " << symbol << ": " << kernel.getSymName() << ", " << toString(plan.strategy) << "\n";
+  auto comment = [&](const Twine &text) { // a model's names may hold anything
+    std::string line = text.str();
+    for (char &c : line)
+      c = llvm::isPrint(c) && c != '\\' ? c : '?';
+    os << "// " << line << "\n";
+  };
+  comment("---- " + symbol + ": " + kernel.getSymName().str() + ", " + toString(plan.strategy).str() + ", " +
+          std::to_string(tile.threads) + " threads, " + std::to_string(tile.shared) + " bytes of shared memory");
   if (auto origins = kernel.getOrigins())
-    for (auto origin : origins->getAsValueRange<StringAttr>()) {
-      std::string line = origin.str(); // a model's names may hold anything
-      for (char &c : line)
-        c = llvm::isPrint(c) && c != '\\' ? c : '?';
-      os << "//   " << line << "\n";
-    }
+    for (auto origin : origins->getAsValueRange<StringAttr>())
+      comment("  " + origin.str());
   printTables(output, name, os);
   os << "struct " << name << " {\n";
   std::string list, fill;

@@ -1,0 +1,106 @@
+// RUN: lathe compile %s --compile-from=fuse --compile-to=emit --target=cuda:sm_90a | FileCheck %s
+// Products: where the operands lie, in what precision, several right sides, and epilogues of elements and of whole rows.
+!x = tensor<?x64xf32, #tfm.dims<m, 64>>
+!y = tensor<?x48xf32, #tfm.dims<m, 48>>
+!w = tensor<64x48xf32>
+module attributes {tfm.symbols = {m = array<i64: 0, 512>, b = array<i64: 1, 8>}} {
+  // CHECK: // ---- k0: groups, contraction
+  // CHECK: void store0(index batch, index row, index column, float sum0) const {
+  // CHECK: void store1(
+  // CHECK: struct Kernel_k0_Group0 {
+  // CHECK: using Math = F32;
+  // CHECK: kAnchors = 1;
+  // CHECK: kLhs = Source::Rows, kRhs = Source::Panels;
+  // CHECK: struct Kernel_k0_Group1 {
+  // CHECK: kernel.a2.address(kernel.rhs_place1(batch, row) + place, elements)
+  // CHECK: if (Large<Kernel_k0_Group0>::tiles(group0) + Large<Kernel_k0_Group1>::tiles(group1) >= 80) {
+  // CHECK: (void)(Large<Kernel_k0_Group0>::run(group0, tile) || Large<Kernel_k0_Group1>::run(group1, tile));
+  // CHECK: (void)(Small<Kernel_k0_Group0>::run(group0, tile) || Small<Kernel_k0_Group1>::run(group1, tile));
+  kernel.func @groups(%x: !x, %q: !w {kernel.layout = #kernel.panel<width = 16>}, %k: !w {kernel.layout = #kernel.panel<width = 16>}, %bias: tensor<48xf32>) -> (!y, !y) attributes {anchor = #kernel.anchor<contraction>} {
+    %0 = tfm.linear %x, %q bias(%bias) : (!x, !w, tensor<48xf32>) -> !y
+    %1 = tfm.linear %x, %k : (!x, !w) -> !y
+    %2 = tfm.gelu %1 : (!y) -> !y
+    kernel.return %0, %2 : !y, !y
+  }
+  // CHECK: // ---- k1: pair, contraction
+  // CHECK: void store0(index batch, index row, index column, float sum0, float sum1) const {
+  // CHECK: kAnchors = 2;
+  // CHECK: if constexpr (kAnchor == 0)
+  // CHECK-NEXT: return kernel.a1.address
+  // CHECK: else
+  // CHECK-NEXT: return kernel.a2.address
+  // CHECK: kernel.store0(batch, row, column, sums[0], sums[1]);
+  kernel.func @pair(%x: !x, %q: !w {kernel.layout = #kernel.panel<width = 16>}, %k: !w {kernel.layout = #kernel.panel<width = 16>}) -> !y attributes {anchor = #kernel.anchor<contraction>} {
+    %0 = tfm.linear %x, %q : (!x, !w) -> !y
+    %1 = tfm.linear %x, %k : (!x, !w) -> !y
+    %2 = tfm.swiglu %0, %1 : (!y, !y) -> !y
+    kernel.return %2 : !y
+  }
+  // CHECK: // ---- k2: columns, contraction
+  // CHECK: kLhs = Source::Rows, kRhs = Source::Columns;
+  kernel.func @columns(%x: !x, %q: !w) -> !y attributes {anchor = #kernel.anchor<contraction>} {
+    %0 = tfm.matmul %x, %q : (!x, !w) -> !y
+    kernel.return %0 : !y
+  }
+  // CHECK: // ---- k3: rows, contraction
+  // CHECK: kLhs = Source::Rows, kRhs = Source::Rows;
+  kernel.func @rows(%x: !x, %q: tensor<48x64xf32>) -> !y attributes {anchor = #kernel.anchor<contraction>} {
+    %0 = tfm.matmul %x, %q {transpose_b} : (!x, tensor<48x64xf32>) -> !y
+    kernel.return %0 : !y
+  }
+  // CHECK: // ---- k4: computed, contraction
+  // CHECK: float lhs(index batch, index row, index k) const {
+  // CHECK: maximum({{.*}}, 0.0f)
+  // CHECK: kLhs = Source::Computed, kRhs = Source::Computed;
+  // CHECK: T lhs(index batch, index row, index k) const
+  kernel.func @computed(%x: !x, %q: tensor<64x31xf32>) -> tensor<?x31xf32, #tfm.dims<m, 31>> attributes {anchor = #kernel.anchor<contraction>} {
+    %0 = tfm.relu %x : (!x) -> !x
+    %1 = tfm.matmul %0, %q : (!x, tensor<64x31xf32>) -> tensor<?x31xf32, #tfm.dims<m, 31>>
+    kernel.return %1 : tensor<?x31xf32, #tfm.dims<m, 31>>
+  }
+  // CHECK: // ---- k5: tf32, contraction
+  // CHECK: using Math = Tf32;
+  kernel.func @tf32(%x: !x, %q: !w) -> !y attributes {anchor = #kernel.anchor<contraction>} {
+    %0 = tfm.matmul %x, %q {precision = #tfm.precision<tf32>} : (!x, !w) -> !y
+    kernel.return %0 : !y
+  }
+  // CHECK: // ---- k6: half, contraction
+  // CHECK: using Math = Half<f16>;
+  // CHECK: __launch_bounds__(384, 1) k6(
+  // CHECK: Hopper<Kernel_k6_Group0>::start();
+  // CHECK: set_max_registers<{{[0-9]+}}>(false);
+  // CHECK: Hopper<Kernel_k6_Group0>::run<true>(group0, 0, state);
+  // CHECK: set_max_registers<{{[0-9]+}}>(true);
+  // CHECK: Hopper<Kernel_k6_Group0>::run<false>(group0, 0, state);
+  kernel.func @half(%x: tensor<?x64xf16, #tfm.dims<m, 64>>, %q: tensor<64x48xf16>) -> tensor<?x48xf16, #tfm.dims<m, 48>> attributes {anchor = #kernel.anchor<contraction>} {
+    %0 = tfm.matmul %x, %q : (tensor<?x64xf16, #tfm.dims<m, 64>>, tensor<64x48xf16>) -> tensor<?x48xf16, #tfm.dims<m, 48>>
+    kernel.return %0 : tensor<?x48xf16, #tfm.dims<m, 48>>
+  }
+  // CHECK: // ---- k7: whole, contraction
+  // CHECK: void finish({{.*}}index row, Global<float> sums, Shared<float> buffer0)
+  // CHECK: kSkips = false, kWhole = true;
+  // CHECK: workspace.store((batch * rows() + row) * total + offset + column, sums[0]);
+  // CHECK: u32 *counter(index rowTile) const
+  kernel.func @whole(%x: !x, %q: !w {kernel.layout = #kernel.panel<width = 16>}, %r: !y) -> !y attributes {anchor = #kernel.anchor<contraction>} {
+    %0 = tfm.linear %x, %q : (!x, !w) -> !y
+    %1 = tfm.add %0, %r : (!y, !y) -> !y
+    %2 = tfm.layer_norm %1 {epsilon = 1.0e-5} : (!y) -> !y
+    kernel.return %2 : !y
+  }
+  // CHECK: // ---- k8: read, contraction
+  // CHECK: bool reads(index row) const {
+  // CHECK: a2.load(row)
+  // CHECK: kSkips = true, kWhole = false;
+  kernel.func @read(%x: !x, %q: !w {kernel.layout = #kernel.panel<width = 16>}, %rows: tensor<?xi1, #tfm.dims<m>> {kernel.rows}) -> !y attributes {anchor = #kernel.anchor<contraction>} {
+    %0 = tfm.linear %x, %q : (!x, !w) -> !y
+    kernel.return %0 : !y
+  }
+  kernel.func @copy(%x: tensor<1xf32>) -> tensor<1xf32> attributes {anchor = #kernel.anchor<map>} {
+    %0 = tfm.relu %x : (tensor<1xf32>) -> tensor<1xf32>
+    kernel.return %0 : tensor<1xf32>
+  }
+  func.func @main(%x: tensor<1xf32> {tfm.name = "x"}) -> (tensor<1xf32> {tfm.name = "y"}) {
+    %0 = kernel.launch @copy(%x) : (tensor<1xf32>) -> tensor<1xf32>
+    return %0 : tensor<1xf32>
+  }
+}
