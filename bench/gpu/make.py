@@ -16,6 +16,7 @@ import pathlib
 import re
 import shutil
 import sys
+import tarfile
 import tempfile
 
 import inputs
@@ -167,14 +168,17 @@ class Maker:
 
     def add_conformance(self):
         for precision in self.options.precisions.split(","):
-            folder = self.options.out / "conformance" / precision
-            folder.mkdir(parents=True)
+            folder = self.options.scratch / precision
+            folder.mkdir()
             print(f"conformance {precision} ...", flush=True)
             print(call(self.options.bin / "lathe-test-conformance", f"--device={self.options.targets}", f"--export={folder}",
                        f"--precision={precision}", f"--filter={self.options.filter}", f"--jobs={self.options.jobs}",
                        timeout=3600).strip())  # fmt: skip
             if not any(folder.iterdir()):
                 raise Failure("the conformance suite wrote no case")
+            (self.options.out / "conformance").mkdir(exist_ok=True)
+            with tarfile.open(self.options.out / "conformance" / f"{precision}.tar.xz", "w:xz") as archive:
+                archive.add(folder, precision)  # a sixth of the size: the cases' packages are alike
 
     def add_programs(self):
         (self.options.out / "bin").mkdir()
