@@ -81,7 +81,11 @@ public:
 
 protected:
   void enterScope() override { memo.emplace_back(); }
-  void leaveScope() override { memo.pop_back(); }
+  void leaveScope() override {
+    memo.pop_back();
+    if (memo.empty()) // of a function, which may be erased: another's values may get the same addresses
+      parts.clear();
+  }
   /// Reports that lanes of `raw`, found at the flat element of the kernel's operand (-1: none), are not below `limit`.
   virtual void recordFault(Value outside, Value raw, const Index &flat, Value limit, int32_t operand) = 0;
 
