@@ -29,7 +29,6 @@ public:
   void size(llvm::StringRef name, llvm::function_ref<Value()> build) {
     method("index", name, {}, [&](ValueRange) { return build(); });
   }
-  void declare(const llvm::Twine &text) { members += "  " + text.str() + "\n"; }
 
   // In a team's method.
   Value reduce(llvm::StringRef operation, Value value); // Sum, Product, Maximum, Minimum
@@ -51,10 +50,10 @@ public:
 
   schedule::KernelPlan plan;
   const schedule::CudaTile &tile;
-  std::string name; // of the struct
-  std::string body; // of the __global__ function
-  std::vector<MatrixMap> maps;
-  std::string helpers; // what stands between the struct and the function
+  std::string name;            // of the struct
+  std::string body;            // of the __global__ function
+  std::vector<MatrixMap> maps; // its parameters m0, m1, …
+  std::string helpers;         // what stands between the struct and the function
 
 private:
   void recordFault(Value outside, Value raw, const Index &flat, Value limit, int32_t operand) override;

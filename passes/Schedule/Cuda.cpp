@@ -110,6 +110,10 @@ FailureOr<kernel::ScheduleAttr> schedule::scheduleForCuda(kernel::FuncOp kernel,
     break;
   }
   case Strategy::Contraction:
+    for (const Group &group : plan.groups)
+      if (!plan.wholeRows && group.anchors.size() > 2)
+        return group.anchors[2]->emitOpError("is the third product of an epilogue; ")
+               << target << " runs two at most; hint: -O1 launches each by itself";
     formulas = scheduleContraction(plan, target, tile);
     break;
   case Strategy::Attention: {

@@ -1,6 +1,6 @@
 """Compiles exported models in 16 bits and compares what comes out with the f32 package's on the CPU, one line each.
 
-    precision-error.py MODELS [--bin build/bin] [--only SUBSTRING] [--precisions fp16,bf16,mixed,tf32]
+    precision-error.py MODELS [--bin build/bin] [--only SUBSTRING,...] [--precisions fp16,bf16,mixed,tf32]
                        [--target cuda-sim] [--run-flags="--device=cuda:0 ..."]
 
 The measure is e = |y16 - y32| / |y32|, Euclidean norms over an output. Its bound, to first order: an element of a
@@ -90,7 +90,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", type=pathlib.Path)
     parser.add_argument("--bin", type=pathlib.Path, default="build/bin")
-    parser.add_argument("--only", default="", metavar="SUBSTRING")
+    parser.add_argument("--only", default="", metavar="SUBSTRING,...")
     parser.add_argument("--precisions", default="fp16,bf16")
     parser.add_argument("--target", default="cpu:x86-64-v3")
     parser.add_argument("--run-flags", default="", help="of lathe-run; write --run-flags=..., for they begin with a dash")
@@ -105,7 +105,7 @@ def main():
         names = list(json.loads((model / "meta.json").read_text())["inputs"])
         files = [f"{name}={model}/test_data_set_0/input_{i}.pb" for i, name in enumerate(names)]
         cases.append((name, model / "model.onnx", ["--input", *files]))
-    cases = [case for case in cases if options.only in case[0]]
+    cases = [case for case in cases if any(part in case[0] for part in options.only.split(","))]
     passed = 0
     for title, model, inputs in cases:
         with tempfile.TemporaryDirectory() as folder:
