@@ -166,7 +166,7 @@ Status Executor::chooseBucket(const int64_t *symbols, Bucket *&out) {
     wanted[i] = roundToBucket(symbols[i], capacity[i]);
   // Where larger symbols make no sense or need less of something, a shape is its own bucket.
   Status status = findOrAdd(wanted.data(), out);
-  if (!status && (monotone || out->covers(program, entry, symbols)))
+  if (!status && out && (monotone || out->covers(program, entry, symbols)))
     return {};
   return std::equal(wanted.begin(), wanted.end(), symbols) ? std::move(status) : findOrAdd(symbols, out);
 }
@@ -247,6 +247,7 @@ Status Executor::setShape(const int64_t *symbols) {
   bucket = nullptr; // until all is well
   if (Status status = chooseBucket(symbols, next))
     return status;
+  // NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): there is a bucket where nothing failed
   if (Status status = reserve(next->extent))
     return status;
   auto *params = reinterpret_cast<int64_t *>(pinnedUpload.at(0));

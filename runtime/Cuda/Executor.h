@@ -33,6 +33,7 @@ public:
   // Of the latest run, where the caller gave no memory.
   void *hostOutput(uint32_t index) const { return pinnedDownload.at(bucket->outputOffsets[index]); }
   void *deviceOutput(uint32_t index) const {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): the driver's addresses are integers
     return reinterpret_cast<void *>(download.at(bucket->outputOffsets[index]));
   }
 

@@ -101,10 +101,11 @@ Status KernelLauncher::encode(const TensorMap &map, const Launch &launch, const 
                                : map.swizzle() == 32 ? CU_TENSOR_MAP_SWIZZLE_32B
                                                      : CU_TENSOR_MAP_SWIZZLE_NONE;
   const Device &device = program.device->device;
-  if (CUresult error =
-          device.driver->cuTensorMapEncodeTiled(&out, mapType(map.type()), rank, reinterpret_cast<void *>(memory.at),
-                                                dims, strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, swizzle,
-                                                CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE))
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): the driver's addresses are integers
+  auto *address = reinterpret_cast<void *>(memory.at);
+  if (CUresult error = device.driver->cuTensorMapEncodeTiled(
+          &out, mapType(map.type()), rank, address, dims, strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, swizzle,
+          CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE))
     return program.withNodes(
         device.failed(error, "making a tensor map for kernel '%s'", program.kernel(launch.kernel()).name()->c_str()),
         launch.kernel());
