@@ -228,6 +228,7 @@ bool Model::createContext(const ModelOptions &how, std::string &error) {
     for (auto &[name, value] : given)
       values.back().push_back({name.c_str(), value});
   }
+  buckets.reserve(values.size());
   for (const auto &bucket : values)
     buckets.push_back({bucket.data(), uint32_t(bucket.size())});
   options.buckets = buckets.data();
