@@ -1,5 +1,5 @@
 # A new user needs two commands: `make demo` and `make check`. Each installs what is missing and builds first.
-.PHONY: help packages build models nvrtc demo check tidy format fuzz sanitize bench docs dist gpu-suite clean
+.PHONY: help packages build models nvrtc demo check tidy format fuzz sanitize mutation bench docs dist gpu-suite clean
 jobs ?= $(shell nproc)
 seconds ?= 20
 SHELL := /bin/bash
@@ -43,6 +43,11 @@ fuzz: sanitize
 	@test/fuzz/run.sh $(seconds) $(runs)
 fuzz: seconds := 3600
 fuzz: runs := 5000000
+
+# Breaks the CUDA device library in every place and counts what the emulated device catches: hours.
+mutation: build
+	@cmake --build build -j $(jobs) --target lathe-test-conformance cuda-sim
+	@python3 test/mutation/mutate.py --bin build/bin --jobs $(jobs)
 
 tidy: build
 	@scripts/tidy.sh --all

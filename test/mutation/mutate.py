@@ -1,0 +1,221 @@
+"""Mutates the device skeletons and counts what the conformance suite on cuda-sim catches.
+
+    mutate.py --bin build/bin [--only SUBSTRING] [--sample SECONDS] [--jobs N] [--json FILE] [--keep FOLDER]
+
+Each barrier, wait and fence of compiler/Cuda/Device is left out in turn, and each index is one more in turn (sites.py).
+The cases below run first as they are, which tells what sites each of them reaches; a mutant then runs in those that
+reach it, until one fails, crashes or takes too long: it is caught. A mutant that survives must be in equivalent.txt with
+the reason why nothing can tell. Fails where one isn't, where an entry there matches nothing, or where less than 95 % are
+caught. With --sample a part of the mutants runs, chosen by a hash of what they are, which takes about so long.
+"""
+import argparse
+import collections
+import fnmatch
+import hashlib
+import json
+import os
+import pathlib
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from sites import SUPPORT, find_sites, write_mutants
+
+HERE = pathlib.Path(__file__).resolve().parent
+DEVICE = HERE.parents[1] / "compiler" / "Cuda" / "Device"
+# Primitives are tested on their own (test/unit/cuda-sim); these are built of them.
+SKELETONS = ["Map.h", "Rows.h", "Fragments.h", "Contraction.h", "Hopper.h", "Attention.h"]
+# Names of cases, with a precision and a device: few, fast, and such that together they reach everything. In the order in
+# which they are tried.
+CASES = """
+linear_17x33_bias linear_127x65_bias linear_swiglu linear_residual_norm matmul_of_inputs matmul_of_inputs_transposed
+matmul_batched conv_padded
+linear_384x96_bias/fp16 linear_swiglu/fp16 matmul_of_inputs/fp16 matmul_batched/fp16
+linear_64x31_bias/tf32 matmul_of_inputs/tf32 linear_384x96_bias
+linear_384x96_bias/fp16/:sm_90a linear_swiglu/fp16/:sm_90a matmul_of_inputs_transposed/fp16/:sm_90a
+matmul_of_inputs/fp16/:sm_90a linear_residual_norm/fp16/:sm_90a linear_shared_input/fp16/:sm_90a
+attention_cached_padding attention_window attention_padding_unmasked attention_padding_nan attention_causal_padding_mean
+attention_bias_padding attention_softcap attention_wide_head attention_odd_widths attention_causal/fp16
+attention_causal/tf32 padded_encoder padded_encoder/fp16/:sm_90a
+layer_norm_7 layer_norm_384 softmax_1 reduce_prod_f32_n reduce_min_f32_n,
+""".split()
+LEAST = 0.95
+SECONDS = 20  # of computing time; the slowest case takes one
+TOOL = """#!/bin/sh
+# lathe, which compiles a module once.
+for input; do :; done
+kept={folder}/$(sha256sum <"$input" | cut -c1-32)$4
+if [ ! -e "$kept" ]; then
+  {lathe} "$@" || exit
+  cp "$3" "$kept.$$" && mv "$kept.$$" "$kept"
+fi
+exec cp "$kept" "$3"
+"""
+
+
+class Suite:
+    """The conformance suite over a device library that holds all mutants."""
+
+    def __init__(self, tools, folder):
+        self.folder = folder.resolve()
+        for name in ["bin", "lib", "device", "packages", "tmp"]:
+            (folder / name).mkdir(parents=True)
+        folder = self.folder
+        # The suite takes the lathe beside it, and the emulated driver from ../lib.
+        shutil.copy(tools / "lathe-test-conformance", folder / "bin")
+        (folder / "lib" / "libcuda-sim.so").symlink_to((tools / ".." / "lib" / "libcuda-sim.so").resolve())
+        tool = folder / "bin" / "lathe"
+        tool.write_text(TOOL.format(folder=folder / "packages", lathe=(tools / "lathe").resolve()))
+        tool.chmod(0o755)
+        self.environment = {**os.environ, "LATHE_DEVICE_LIBRARY": str(folder / "device"), "TMPDIR": str(folder / "tmp")}
+
+    def write_library(self):
+        """All sites, numbered; their mutants are in the library."""
+        sites = []
+        for path in DEVICE.glob("*.h"):
+            shutil.copy(path, self.folder / "device")
+        for file in SKELETONS:
+            source = (DEVICE / file).read_text()
+            found = find_sites(file, source)
+            for site in found:
+                site.id = len(sites)
+                sites.append(site)
+            (self.folder / "device" / file).write_text(write_mutants(source, found))
+        with open(self.folder / "device" / "Primitives.h", "a") as f:
+            f.write(SUPPORT.replace("COUNT", str(len(sites))))
+        return sites
+
+    def run(self, case, **environment):
+        """None, or how the case failed."""
+        name, precision, device = (case.split("/") + ["fp32", ""] if "/" not in case else case.split("/") + [""])[:3]
+        command = [self.folder / "bin" / "lathe-test-conformance", f"--device=cuda-sim{device}", f"--filter={name}",
+                   f"--precision={precision}", "--jobs=1"]
+        limit = lambda: resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))  # noqa: E731
+        for _ in range(3):  # the suite's own limits are of real time, in which a busy machine may do nothing
+            done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                  errors="replace", env={**self.environment, **environment}, preexec_fn=limit)
+            if not re.search(r"TIMEOUT|timed out", done.stdout):
+                break
+        return None if done.returncode == 0 else done.stdout.strip() or f"exit code {done.returncode}"
+
+
+def read_equivalents():
+    """Patterns of keys (sites.Site.key) and reasons: two lines each, the second one indented."""
+    pattern, entries = None, {}
+    for line in (HERE / "equivalent.txt").read_text().splitlines():
+        if line.startswith("#") or not line.strip():
+            continue
+        if line[0] != " ":
+            pattern = line.strip()
+            entries[pattern] = ""
+        else:
+            entries[pattern] = (entries[pattern] + " " + line.strip()).strip()
+    for pattern, reason in entries.items():
+        if not reason:
+            sys.exit(f"mutate.py: equivalent.txt gives no reason for '{pattern}'")
+    return entries
+
+
+def matches(key, pattern):
+    """`*` alone is special: keys are full of brackets."""
+    return fnmatch.fnmatchcase(key, re.sub(r"([\[?])", r"[\1]", pattern))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--bin", type=pathlib.Path, default="build/bin")
+    parser.add_argument("--only", default="", help="mutants whose key contains this", metavar="SUBSTRING")
+    parser.add_argument("--sample", type=float, help="run a part of the mutants, for about so many seconds of one core")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--keep", type=pathlib.Path, help="keep the mutated library and the packages there")
+    parser.add_argument("-v", action="store_true", help="a line for every mutant")
+    options = parser.parse_args()
+    begin = time.time()
+    equivalents = read_equivalents()
+    with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(options.jobs) as pool:
+        suite = Suite(options.bin, options.keep or pathlib.Path(temporary))
+        sites = suite.write_library()
+
+        # Unmutated: what each case reaches.
+        def reach(case):
+            path = suite.folder / "tmp" / f"seen-{CASES.index(case)}"
+            path.write_bytes(bytes(len(sites)))
+            failure = suite.run(case, LATHE_MUTANTS_SEEN=str(path))
+            if failure:
+                sys.exit(f"mutate.py: {case} fails without a mutant: {failure}")
+            return path.read_bytes()
+
+        reached = dict(zip(CASES, pool.map(reach, CASES)))
+        print(f"{len(CASES)} cases compiled in {time.time() - begin:.0f} s", flush=True)
+        if options.v:
+            for case in CASES:
+                print(f"  {case}: {sum(b & 1 for b in reached[case])} sites")
+
+        def is_index(site):
+            seen = [reached[case][site.id] for case in CASES]
+            return any(b & 1 for b in seen) or not any(seen)
+
+        mutants = [site for site in sites if options.only in site.key() and is_index(site)]
+        total = len(mutants)
+        mutants.sort(key=lambda site: hashlib.sha256(site.key().encode()).digest())
+
+        def judge(site):
+            """The case that catches it and what that says, or None."""
+            if options.sample and time.time() - begin > options.sample / options.jobs:
+                return "left out"
+            for case in CASES:
+                if reached[case][site.id] & 1:
+                    failure = suite.run(case, LATHE_MUTANT=str(site.id))
+                    if failure:
+                        return case, failure
+            return None
+
+        verdicts = {}
+        for site, verdict in zip(mutants, pool.map(judge, mutants)):
+            if verdict != "left out":
+                verdicts[site.id] = verdict
+                if options.v:
+                    print(f"  {site.file}:{site.line}: {site.key()}: {verdict}", flush=True)
+
+    mutants = sorted((site for site in mutants if site.id in verdicts), key=lambda site: site.id)
+    used, unexplained, rows = set(), [], collections.defaultdict(lambda: [0, 0])
+    records = []
+    for site in mutants:
+        verdict = verdicts[site.id]
+        rows[site.file][0] += 1
+        rows[site.file][1] += verdict is not None
+        reason = None
+        if verdict is None:
+            pattern = next((p for p in equivalents if matches(site.key(), p)), None)
+            used.add(pattern)
+            reason = equivalents.get(pattern)
+            reaches = any(reached[case][site.id] & 1 for case in CASES)
+            print(f"{site.file}:{site.line}: survives{'' if reaches else ', never reached'}: {site.key()}: "
+                  f"{reason or 'UNEXPLAINED'}")
+            if not reason:
+                unexplained.append(site)
+        records.append({"file": site.file, "line": site.line, "function": site.function, "kind": site.kind,
+                        "text": site.text, "caught": verdict and verdict[0], "how": verdict and verdict[1][:500],
+                        "reason": reason})
+    for file, (count, caught) in rows.items():
+        print(f"{file}: {count} mutants, {caught} caught ({caught / count:.1%})")
+    caught = sum(row[1] for row in rows.values())
+    share = caught / max(1, len(mutants))
+    print(f"{len(mutants)} of {total} mutants, {caught} caught ({share:.1%}), {len(mutants) - caught} survive, "
+          f"{len(unexplained)} without a reason, {time.time() - begin:.0f} s")
+    if options.json:
+        options.json.write_text(json.dumps(records, indent=1) + "\n")
+    stale = [] if options.only or options.sample else sorted(set(equivalents) - used)
+    for pattern in stale:
+        print(f"equivalent.txt: '{pattern}' matches no survivor")
+    return bool(unexplained or stale or share < LEAST)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
