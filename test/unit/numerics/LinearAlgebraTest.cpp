@@ -1,0 +1,2 @@
+#include "compiler/Numerics/LinearAlgebra.h"
+#include <gtest/gtest.h>
