@@ -3,6 +3,7 @@
 include "mlir/Pass/PassBase.td"
 include "passes/Simplify/Simplify.td"
 include "passes/Precision/Precision.td"
+include "passes/Quantize/Quantize.td"
 include "passes/Fuse/Fuse.td"
 include "passes/Schedule/Schedule.td"
 include "passes/Plan/Plan.td"

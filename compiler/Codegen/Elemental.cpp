@@ -24,8 +24,7 @@ Value Elements::evaluate(Value tensor, ArrayRef<Index> indices) {
       return it->second;
   Value value;
   if (auto argument = dyn_cast<BlockArgument>(tensor))
-    value = loadElements(operands[argument.getArgNumber()], tfm::getElementType(tensor),
-                         linearize(indices, getDims(tensor)));
+    value = loadWeight(operands[argument.getArgNumber()], cast<RankedTensorType>(tensor.getType()), indices);
   else
     value = evaluateOp(tensor.getDefiningOp(), indices);
   memo.back()[std::move(key)] = value;

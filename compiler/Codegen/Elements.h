@@ -43,6 +43,7 @@ public:
   Value toVector(const Index &index);
   Index add(const Index &a, const Index &c);
   Index mul(const Index &a, Value factor);
+  Index divide(const Index &a, int64_t divisor);
   Index linearize(llvm::ArrayRef<Index> indices, llvm::ArrayRef<Value> dims);
   Indices delinearize(const Index &flat, llvm::ArrayRef<Value> dims);
   using CodeBuilder::add;
@@ -61,6 +62,8 @@ public:
   Type getWide(Type elementType);
   /// Loads elements of a row-major tensor from memory, and stores them.
   Value loadElements(Value base, Type elementType, const Index &flat);
+  /// Loads elements of a weight that lies row by row, decoded from its type's format if it has one.
+  Value loadWeight(Value base, mlir::RankedTensorType type, llvm::ArrayRef<Index> indices);
   void storeElements(Value value, Value base, Type elementType, const Index &flat);
   /// Stores a result's elements at the indices.
   void storeResult(unsigned result, Value value, llvm::ArrayRef<Index> indices);
@@ -103,6 +106,11 @@ private:
   Value evaluatePad(tfm::PadOp op, llvm::ArrayRef<Index> indices);
   Value evaluateConstant(mlir::ElementsAttr value, llvm::ArrayRef<Index> indices);
   Value evaluateGatherNd(tfm::GatherNdOp op, llvm::ArrayRef<Index> indices);
+  // Formats.cpp: weights in formats.
+  /// Unsigned codes of so many bits, packed, as i32.
+  Value loadCodes(Value base, unsigned bits, const Index &flat);
+  Value loadBitmap(Value base, mlir::RankedTensorType type, llvm::ArrayRef<Index> indices);
+  Value loadSparse(Value base, mlir::RankedTensorType type, llvm::ArrayRef<Index> indices);
   // ElementalLoops.cpp: ops that combine elements, by a loop per element.
   Value evaluateLoop(mlir::Operation *op, llvm::ArrayRef<Index> indices);
   Value evaluateReduction(mlir::Operation *op, llvm::ArrayRef<Index> indices);

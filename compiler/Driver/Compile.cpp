@@ -6,6 +6,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
 #include "passes/Passes.h"
 #include "passes/Simplify/Pipeline.h"
@@ -16,6 +17,8 @@ using namespace mlir;
 using namespace lathe;
 
 void lathe::registerDialects(DialectRegistry &registry) {
+  static bool registered = (registerLathePasses(), true); // by name, for pipelines
+  (void)registered;
   registry.insert<func::FuncDialect, tfm::TfmDialect, kernel::KernelDialect, program::ProgramDialect>();
 }
 
@@ -55,9 +58,11 @@ static FailureOr<OwningOpRef<ModuleOp>> readModule(MLIRContext &context, const C
 }
 
 /// The passes of a phase between import and emit.
-static void addPasses(OpPassManager &passes, Phase phase, const CompileOptions &options) {
+static LogicalResult addPasses(OpPassManager &passes, Phase phase, const CompileOptions &options) {
   if (phase == Phase::Simplify)
     buildSimplifyPipeline(passes, {options.requireFused, options.optimization >= 1});
+  if (phase == Phase::Compress && failed(parsePassPipeline(options.compressPasses, passes)))
+    return failure();
   if (phase == Phase::Compress && options.precision != "fp32") {
     ConvertPrecisionPassOptions convert;
     convert.precision = options.precision;
@@ -80,6 +85,7 @@ static void addPasses(OpPassManager &passes, Phase phase, const CompileOptions &
   }
   if (phase == Phase::Plan)
     passes.addPass(createPlanMemoryPass());
+  return success();
 }
 
 FailureOr<OwningOpRef<ModuleOp>> lathe::compileToModule(MLIRContext &context, const CompileOptions &options) {
@@ -97,8 +103,7 @@ FailureOr<OwningOpRef<ModuleOp>> lathe::compileToModule(MLIRContext &context, co
                          [&](double part) { options.progress(Phase::Compress, part); })))
       return failure();
     PassManager passes(&context);
-    addPasses(passes, info.phase, options);
-    if (failed(passes.run(module->get())))
+    if (failed(addPasses(passes, info.phase, options)) || failed(passes.run(module->get())))
       return failure();
   }
   return module;

@@ -198,7 +198,7 @@ static LogicalResult importAttention(Node &node) {
     return failure();
   Value packed =
       tfm::LinearOp::create(node.builder, node.loc, tfm::getTensorType({x[0], x[1], w[1]}, tfm::getElementType(input)),
-                            input, weights, bias, UnitAttr(), tfm::PrecisionAttr());
+                            input, weights, bias, UnitAttr(), tfm::PrecisionAttr(), Attribute());
   Value qkv[3];
   int64_t start = 0;
   for (int i = 0; i < 3; ++i) {

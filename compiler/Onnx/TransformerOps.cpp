@@ -43,8 +43,10 @@ static LogicalResult importGemm(Node &node) {
   bool isBias = c && beta == 1 && tfm::getDims(c) == SmallVector<Dim>{columns};
   UnitAttr flag = transB ? node.builder.getUnitAttr() : UnitAttr();
   if (alpha == 1 && (isBias || !c))
-    return node.set(tfm::LinearOp::create(node.builder, node.loc, type, x, w, c, flag, tfm::PrecisionAttr()));
-  Value product = tfm::LinearOp::create(node.builder, node.loc, type, x, w, Value(), flag, tfm::PrecisionAttr());
+    return node.set(
+        tfm::LinearOp::create(node.builder, node.loc, type, x, w, c, flag, tfm::PrecisionAttr(), Attribute()));
+  Value product =
+      tfm::LinearOp::create(node.builder, node.loc, type, x, w, Value(), flag, tfm::PrecisionAttr(), Attribute());
   if (alpha != 1)
     product = node.binary<tfm::MulOp>(product, node.scalar(alpha, tfm::getElementType(x)));
   if (c && beta != 1)

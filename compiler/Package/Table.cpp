@@ -1,5 +1,6 @@
 // program dialect -> FlatBuffer, one to one.
 #include "compiler/Package/Table.h"
+#include "dialects/Tfm/Formats.h"
 #include "lathe/kernel_abi.h"
 #include "mlir/IR/SymbolTable.h"
 #include "runtime/Package/Format.h"
@@ -155,6 +156,8 @@ private:
       tfm::WeightOp weight = stored.weight;
       RankedTensorType type = weight.getTensorType();
       auto elementType = ::getElementType(type.getElementType());
+      if (tfm::getFormat(type))
+        elementType = ElementType::u8; // to the runtime it is bytes
       if (!elementType)
         return weight.emitOpError("expected an element type that packages can store, got ") << type, failure();
       Offset<Layout> layout;

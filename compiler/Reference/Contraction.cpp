@@ -1,6 +1,8 @@
 // Ops that are sums of products: linear, matmul, conv.
 #include "compiler/Reference/Frame.h"
 #include "compiler/Reference/Gemm.h"
+#include <cmath>
+#include <limits>
 
 using namespace mlir;
 using namespace lathe;
@@ -8,10 +10,50 @@ using namespace lathe::reference;
 using namespace lathe::tfm;
 
 namespace {
+/// What a quantized input is multiplied as: (code - zero) * scale. Rows of `inner` elements; steps as the attributes
+/// say.
+void quantize(std::vector<double> &x, int64_t inner, Attribute activation) {
+  auto fixed = dyn_cast<StaticAttr>(activation);
+  auto dynamic = dyn_cast<DynamicAttr>(activation);
+  unsigned bits = fixed ? fixed.getBits() : dynamic.getBits();
+  for (size_t row = 0; row < x.size(); row += inner) {
+    float lo = 0, hi = 0, least = 0, most = static_cast<float>((1 << bits) - 1);
+    bool isNan = false;
+    for (int64_t k = 0; k < inner; ++k) {
+      float value = static_cast<float>(x[row + k]);
+      lo = std::min(lo, value);
+      hi = std::max(hi, value);
+      isNan |= std::isnan(value);
+    }
+    float scale, zero;
+    if (fixed) {
+      scale = static_cast<float>(fixed.getScale().getValueAsDouble());
+      zero = static_cast<float>(fixed.getZero());
+    } else if (dynamic.getSymmetric()) {
+      most = static_cast<float>((1 << (bits - 1)) - 1);
+      least = -most;
+      scale = std::max(hi, -lo) / most;
+      zero = 0;
+    } else {
+      scale = (hi - lo) / most;
+      zero = scale > 0 ? std::nearbyint(-lo / scale) : 0;
+    }
+    scale = scale == 0 ? 1 : scale;
+    for (int64_t k = 0; k < inner; ++k) {
+      float code = std::nearbyint(static_cast<float>(x[row + k]) / scale) + zero;
+      x[row + k] = (static_cast<double>(std::min(std::max(code, least), most)) - zero) * scale;
+      if (isNan || !std::isfinite(scale))
+        x[row + k] = std::numeric_limits<double>::quiet_NaN();
+    }
+  }
+}
+
 Result linear(LinearOp op, ArrayRef<int64_t> shape, const Frame &frame) {
   const Tensor &input = frame[op.getInput()], &weight = frame[op.getWeight()];
   std::vector<double> x = loadFactors(input, op.getPrecision()), w = loadFactors(weight, op.getPrecision());
   int64_t inner = input.getShape().back(), columns = shape.back(), rows = *countElements(shape.drop_back());
+  if (auto activation = op.getActivation(); activation && inner)
+    quantize(x, inner, *activation);
   if (op.getTransposed())
     w = transposed(w.data(), columns, inner);
   std::vector<double> result(rows * columns);

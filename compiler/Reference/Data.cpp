@@ -1,5 +1,6 @@
 // Ops that move elements, and the sources of values. They move bytes and never look at them.
 #include "compiler/Reference/Frame.h"
+#include "dialects/Tfm/Formats.h"
 #include "dialects/Tfm/Weights.h"
 #include <cstring>
 
@@ -66,7 +67,11 @@ Result get(GetOp op, ArrayRef<int64_t> shape, const Frame &frame) {
   auto bytes = cast<TfmDialect>(op->getDialect())->getWeights().getBytes(weight);
   if (!bytes)
     return op.emitError(llvm::toString(bytes.takeError()));
-  return Tensor::view(tfm::getElementType(op.getResult()), shape, *bytes);
+  Type type = tfm::getElementType(op.getResult());
+  if (!tfm::getFormat(weight.getType()))
+    return Tensor::view(type, shape, *bytes);
+  std::vector<float> values = tfm::decode(weight.getTensorType(), *bytes);
+  return storeFloats(type, shape, std::vector<double>(values.begin(), values.end()));
 }
 
 Result constant(ConstantOp op, ArrayRef<int64_t> shape, const Frame &frame) { return Tensor::get(op.getValue()); }

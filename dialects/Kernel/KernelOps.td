@@ -35,9 +35,11 @@ def Kernel_PanelAttr : AttrDef<Kernel_Dialect, "Panel"> {
   let description = [{
     On an argument of a kernel.func, as `kernel.layout`. The argument's type stays the logical one. The matrix of K rows and
     N columns (the argument, or its transpose) is cut into ceildiv(N, width) panels, each stored as K x width, the last one
-    padded with zero columns. One layout per element format, read by every target.
+    padded with zero columns. With a `depth` above 1, rows lie in runs of so many: a panel is ceildiv(K, depth) x width x
+    depth, padded with zero rows. One layout per element format, read by every target.
   }];
-  let parameters = (ins "int64_t":$width, DefaultValuedParameter<"bool", "false">:$transposed);
+  let parameters = (ins "int64_t":$width, DefaultValuedParameter<"bool", "false">:$transposed,
+                        DefaultValuedParameter<"int64_t", "1">:$depth);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 def Kernel_ScheduleAttr : AttrDef<Kernel_Dialect, "Schedule"> {

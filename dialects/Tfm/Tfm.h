@@ -26,6 +26,8 @@ namespace lathe::tfm {
 /// Attribute names on modules and functions.
 inline constexpr llvm::StringLiteral kSymbolsAttr = "tfm.symbols";     // on the module: {name = array<i64: min, max>}
 inline constexpr llvm::StringLiteral kPrecisionAttr = "tfm.precision"; // on the module: [{node, type, precision, why}]
+inline constexpr llvm::StringLiteral kCompressionAttr =
+    "tfm.compression"; // on the module: what was done to each weight
 inline constexpr llvm::StringLiteral kObservedMaxAttr = "tfm.observed_max"; // on an op: f64, max|x| of its result
 inline constexpr llvm::StringLiteral kNameAttr = "tfm.name"; // on @main's arguments and results: the ONNX name
 

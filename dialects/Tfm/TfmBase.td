@@ -76,6 +76,78 @@ def Tfm_RandomAttr : Tfm_Attr<"Random", "random"> {
   let assemblyFormat = "`<` $seed `,` $tensor `,` $scale `>`";
 }
 
+// Formats of weights: the encoding of a weight's tensor type. The type's shape and element type (f32) are what ops see;
+// its bytes are the format's (dialects/Tfm/Formats.h), decoded where an op reads them.
+class Tfm_FormatAttr<string name, string mnemonic> : Tfm_Attr<name, mnemonic, [DeclareAttrInterfaceMethods<VerifiableTensorEncoding>]> {
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+def Tfm_IntFormatAttr : Tfm_FormatAttr<"IntFormat", "int"> {
+  let summary = "integers with a scale for each block";
+  let description = [{
+    An element is (code - zero point) * scale. Codes are signed, -2^(bits-1) to 2^(bits-1) - 1, without zero points, else unsigned.
+    `block` gives the block's size along each dimension: [K, 1] of a KxN weight is per column, [32, 1] groups of 32, the shape
+    itself per tensor; the last block may be partial. `scale` is the type in which scales are kept: f32, f16 or bf16.
+    Example: `tensor<384x1536xf32, #tfm.int<bits = 4, block = [32, 1], scale = f16>>`.
+    C1: bits is 2, 3, 4 or 8. C2: block has an entry of at least 1 for each dimension. C3: the scale's type. C4: elements are f32.
+  }];
+  let parameters = (ins "unsigned":$bits, "::mlir::DenseI64ArrayAttr":$block, "::mlir::Type":$scale,
+                        DefaultValuedParameter<"bool", "false">:$zero_points);
+}
+def Tfm_FloatFormatAttr : Tfm_FormatAttr<"FloatFormat", "float"> {
+  let summary = "small floats, with a scale for each block or none";
+  let description = [{
+    An element is its value in `type` times the block's scale, if there are scales; `block` as in #tfm.int.
+    Example: `#tfm.float<type = f8E4M3FN, block = [384, 1], scale = f32>`, `#tfm.float<type = bf16>`.
+    C1: type is f16, bf16, f8E4M3FN or f8E5M2. C2: block and scale are both there or both absent; as in #tfm.int.
+    C3: elements are f32.
+  }];
+  let parameters = (ins "::mlir::Type":$type, OptionalParameter<"::mlir::DenseI64ArrayAttr">:$block,
+                        OptionalParameter<"::mlir::Type">:$scale);
+}
+def Tfm_CodebookFormatAttr : Tfm_FormatAttr<"CodebookFormat", "codebook"> {
+  let summary = "indices into a table of 2^bits values, one for the tensor";
+  let description = "C1: bits is 1 to 8. C2: type, of the table's values, is f32, f16 or bf16. C3: elements are f32.";
+  let parameters = (ins "unsigned":$bits, "::mlir::Type":$type);
+}
+def Tfm_SparseFormatAttr : Tfm_FormatAttr<"SparseFormat", "nm"> {
+  let summary = "n of m elements along an axis are kept, the others are 0";
+  let description = [{
+    Kept values, in order, make a tensor of the same shape but for the axis, which has n/m of the size (rounded up to whole groups):
+    it is in the format `values`, f32 if absent. An index of 2 or more bits, enough for m, says where in the group each is.
+    C1: 1 <= n < m <= 16. C2: axis is a dimension, whose size m divides. C3: elements are f32.
+  }];
+  let parameters = (ins "unsigned":$n, "unsigned":$m, "unsigned":$axis, OptionalParameter<"::mlir::Attribute">:$values);
+}
+def Tfm_BitmapFormatAttr : Tfm_FormatAttr<"BitmapFormat", "bitmap"> {
+  let summary = "a bit for each element says whether it is kept; the others are 0";
+  let description = [{
+    The `kept` values, row by row, are a vector in the format `values` (blocks along that vector), f32 if absent.
+    C1: kept is at most the number of elements. C2: elements are f32.
+  }];
+  let parameters = (ins "uint64_t":$kept, OptionalParameter<"::mlir::Attribute">:$values);
+}
+
+// How a linear's input is quantized before its integer product.
+def Tfm_DynamicAttr : Tfm_Attr<"Dynamic", "dynamic"> {
+  let summary = "each row (token) by its own range, when it is read";
+  let description = [{
+    With lo = min(0, row), hi = max(0, row), levels = 2^bits - 1: scale = (hi - lo) / levels, or 1 if that is 0;
+    zero = round(-lo / scale); code = min(max(round(x / scale) + zero, 0), levels). Symmetric: scale = max|x| / (2^(bits-1) - 1),
+    codes are signed. Each division and product is rounded to f32, `round` to the nearest integer, halves to even.
+    C1: bits is 2 to 8.
+  }];
+  let parameters = (ins "unsigned":$bits, DefaultValuedParameter<"bool", "false">:$symmetric);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+def Tfm_StaticAttr : Tfm_Attr<"Static", "static"> {
+  let summary = "the whole input by one scale and zero point, known when compiled";
+  let description = [{
+    code = min(max(round(x / scale) + zero, 0), 2^bits - 1). C1: bits is 2 to 8. C2: scale is a positive f32, zero a code.
+  }];
+  let parameters = (ins "unsigned":$bits, "::mlir::FloatAttr":$scale, "int64_t":$zero);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
 class Tfm_Enum<string name, list<string> cases> : I32EnumAttr<name, "", !foreach(i, !range(0, !size(cases)),
     I32EnumAttrCase<cases[i], i>)> {
   let cppNamespace = "::lathe::tfm";

@@ -21,6 +21,15 @@ template <typename Op> static LogicalResult verifyPrecision(Op op) {
   return success();
 }
 
+static bool isValidActivation(Attribute activation) {
+  if (auto dynamic = dyn_cast<DynamicAttr>(activation))
+    return dynamic.getBits() >= 2 && dynamic.getBits() <= 8;
+  auto fixed = cast<StaticAttr>(activation);
+  return fixed.getBits() >= 2 && fixed.getBits() <= 8 && fixed.getScale().getType().isF32() &&
+         fixed.getScale().getValueAsDouble() > 0 && fixed.getScale().getValue().isFinite() && fixed.getZero() >= 0 &&
+         fixed.getZero() < int64_t(1) << fixed.getBits();
+}
+
 LogicalResult LinearOp::verify() {
   SmallVector<Dim> x = getDims(getInput()), w = getDims(getWeight());
   if (w.size() != 2 || x.empty() || x.back() != w[getTransposed() ? 1 : 0])
@@ -34,6 +43,14 @@ LogicalResult LinearOp::verify() {
   values.push_back(getResult());
   if (failed(verifyPrecision(*this)))
     return failure();
+  if (auto activation = getActivation()) {
+    if (!isa<DynamicAttr, StaticAttr>(*activation) || !getElementType(getInput()).isF32())
+      return emitOpError("C5: expected #tfm.dynamic or #tfm.static as the activation of an input of f32, got ")
+             << *activation << " and " << getInput().getType();
+    if (!isValidActivation(*activation))
+      return emitOpError("C5: expected 2 to 8 bits, a positive f32 scale and a code as zero point, got ")
+             << *activation;
+  }
   return verifySameElementType(*this, "C3", values);
 }
 

@@ -1,5 +1,6 @@
 // Mapped files, blobs and the expansion of literals.
 #include "dialects/Tfm/Weights.h"
+#include "dialects/Tfm/Formats.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "runtime/Package/RandomWeights.h"
 #include "llvm/ADT/StringExtras.h"
@@ -14,6 +15,10 @@ using namespace lathe::tfm;
 std::optional<uint64_t> tfm::getByteSize(RankedTensorType type) {
   if (!type.hasStaticShape())
     return std::nullopt;
+  if (getFormat(type)) {
+    auto layout = getFormatLayout(type);
+    return layout ? std::optional<uint64_t>(layout->size) : std::nullopt;
+  }
   std::optional<uint64_t> size = llvm::divideCeil(type.getElementTypeBitWidth(), 8);
   for (int64_t dim : type.getShape())
     if (!(size = llvm::checkedMulUnsigned<uint64_t>(*size, dim)))
@@ -110,6 +115,8 @@ llvm::Expected<ArrayRef<char>> Weights::getBytes(WeightOp weight) {
       return elements.getRawData();
     blob = addBlob(weight.getContext(), expandLiteral(elements));
   } else if (auto random = dyn_cast<RandomAttr>(source)) {
+    if (getFormat(type))
+      return fail("random weights have no format");
     Type element = type.getElementType();
     if (!element.isF32() && !element.isF16() && !element.isBF16())
       return fail("random weights are f32, f16 or bf16");

@@ -11,7 +11,8 @@
 
 namespace lathe::tfm {
 
-/// Bytes of a tensor of this type: elements times the element's size. Nothing on overflow or a dynamic shape.
+/// Bytes of a tensor of this type: elements times the element's size, or what its format takes. Nothing on overflow or
+/// a dynamic shape.
 std::optional<uint64_t> getByteSize(mlir::RankedTensorType type);
 
 class Weights {

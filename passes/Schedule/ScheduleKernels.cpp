@@ -1,4 +1,5 @@
 // The schedule phase: a strategy, tile sizes and formulas of tiles and scratch for every kernel.
+#include "dialects/Tfm/Formats.h"
 #include "passes/Passes.h"
 #include "passes/Schedule/Cuda.h"
 #include "passes/Schedule/Strategy.h"
@@ -184,14 +185,15 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
   void layOutWeight(kernel::FuncOp kernel, const Contraction &c, ArrayRef<kernel::LaunchOp> launches) {
     auto argument = dyn_cast<BlockArgument>(c.rhs);
     if (!argument || c.kind == Contraction::Kind::Conv || tfm::getDims(c.rhs).size() != 2 || !argument.hasOneUse() ||
-        !tfm::getElementType(c.rhs).isF32() || !cast<RankedTensorType>(c.rhs.getType()).hasStaticShape())
+        !tfm::getElementType(c.rhs).isF32() || tfm::getFormat(c.rhs.getType()) ||
+        !cast<RankedTensorType>(c.rhs.getType()).hasStaticShape())
       return;
     bool weights = !launches.empty() && llvm::all_of(launches, [&](kernel::LaunchOp launch) {
       return launch.getInputs()[argument.getArgNumber()].getDefiningOp<tfm::GetOp>();
     });
     if (weights)
       kernel.setArgAttr(argument.getArgNumber(), kernel::kLayoutAttr,
-                        kernel::PanelAttr::get(&getContext(), kPanelWidth, c.transposeRhs));
+                        kernel::PanelAttr::get(&getContext(), kPanelWidth, c.transposeRhs, 1));
   }
 };
 } // namespace

@@ -1,5 +1,6 @@
 // Finds the strategy that runs a kernel's body on a CPU.
 #include "passes/Schedule/Strategy.h"
+#include "dialects/Tfm/Formats.h"
 #include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
@@ -71,7 +72,7 @@ FailureOr<TileSizes> schedule::readTileSizes(kernel::FuncOp kernel, kernel::Sche
 BlockArgument schedule::getMemory(Value value) {
   while (auto reshape = value.getDefiningOp<tfm::ReshapeOp>())
     value = reshape.getInput();
-  return dyn_cast<BlockArgument>(value);
+  return tfm::getFormat(value.getType()) ? BlockArgument() : dyn_cast<BlockArgument>(value);
 }
 
 bool schedule::readsLhsInPlace(const Contraction &c) {

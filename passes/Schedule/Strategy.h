@@ -55,7 +55,8 @@ std::optional<size_t> getLeadingDims(mlir::Value value, const Dim &rows);
 /// The product of the dimensions from `first` on.
 Dim getTrailingSize(mlir::Value value, size_t first);
 
-/// What a value is read from: through reshapes, the kernel's argument; or null. Its memory is the value's.
+/// What a value is read from: through reshapes, the kernel's argument; or null. Its memory is the value's, so it isn't
+/// a weight in a format.
 mlir::BlockArgument getMemory(mlir::Value value);
 /// Whether the contraction's lhs lies in memory as its rows, so that tiles read it without a copy.
 bool readsLhsInPlace(const Contraction &contraction);

@@ -23,7 +23,7 @@ struct MatmulToLinear : OpRewritePattern<MatmulOp> {
         !isa<FloatType>(tfm::getElementType(op.getRhs())))
       return failure();
     rewriter.replaceOpWithNewOp<LinearOp>(op, op.getType(), op.getLhs(), op.getRhs(), Value(), op.getTransposeB(),
-                                          op.getPrecisionAttr());
+                                          op.getPrecisionAttr(), Attribute());
     return success();
   }
 };
@@ -49,7 +49,8 @@ struct AddToBias : OpRewritePattern<AddOp> {
       if (!bias)
         continue;
       auto fused = LinearOp::create(rewriter, fuseLocations(rewriter, {linear, op}), op.getType(), linear.getInput(),
-                                    linear.getWeight(), bias, linear.getTransposed(), linear.getPrecisionAttr());
+                                    linear.getWeight(), bias, linear.getTransposed(), linear.getPrecisionAttr(),
+                                    linear.getActivationAttr());
       rewriter.replaceOp(op, fused);
       return success();
     }
@@ -78,7 +79,7 @@ struct SplitLinear : OpRewritePattern<SliceOp> {
       bias = createSlice(rewriter, linear.getLoc(), bias, 0, slice->start, slice->size);
     rewriter.replaceOp(op, LinearOp::create(rewriter, fuseLocations(rewriter, {linear, op}), op.getType(),
                                             linear.getInput(), weight, bias, linear.getTransposed(),
-                                            linear.getPrecisionAttr()));
+                                            linear.getPrecisionAttr(), linear.getActivationAttr()));
     return success();
   }
 };
@@ -123,9 +124,9 @@ struct ReshapeAroundLinear : OpRewritePattern<LinearOp> {
       return failure();
     SmallVector<Dim> dims = from;
     dims.back() = tfm::getDims(op.getResult()).back();
-    auto linear =
-        LinearOp::create(rewriter, op.getLoc(), tfm::getTensorType(dims, tfm::getElementType(op)), reshape.getInput(),
-                         op.getWeight(), op.getBias(), op.getTransposed(), op.getPrecisionAttr());
+    auto linear = LinearOp::create(rewriter, op.getLoc(), tfm::getTensorType(dims, tfm::getElementType(op)),
+                                   reshape.getInput(), op.getWeight(), op.getBias(), op.getTransposed(),
+                                   op.getPrecisionAttr(), op.getActivationAttr());
     rewriter.replaceOp(op, createReshape(rewriter, op.getLoc(), linear, tfm::getDims(op.getResult())));
     return success();
   }
@@ -154,7 +155,7 @@ struct ConvToLinear : OpRewritePattern<ConvOp> {
     SmallVector<Dim> dims = tfm::getDims(x);
     dims.back() = kernel[0];
     Value linear = LinearOp::create(rewriter, loc, tfm::getTensorType(dims, tfm::getElementType(x)), x, weight,
-                                    op.getBias(), /*transposed=*/true, op.getPrecisionAttr());
+                                    op.getBias(), /*transposed=*/true, op.getPrecisionAttr(), Attribute());
     rewriter.replaceOp(op, createTranspose(rewriter, loc, linear, fromLast));
     return success();
   }

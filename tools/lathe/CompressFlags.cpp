@@ -12,6 +12,7 @@ const std::vector<Flag> &tool::compressFlags() {
        "fp32 (default: what the model has), tf32, fp16, bf16; mixed: fp16 where its range suffices"},
       {"--calibration", "DIR",
        "for mixed: samples, test_data_set_N or NAME.npy for each input, that say what no bound is known of"},
+      {"--compress-passes", "PASSES", "passes that compress runs, as lathe-opt takes them, for work on one of them"},
       {"--allow-fallback", nullptr, "what can't be had in the precision asked for is f32, and reported"},
   };
   return flags;
@@ -29,6 +30,7 @@ bool tool::readCompressFlags(const Arguments &arguments, CompileOptions &options
     error = "--calibration needs --precision=mixed, got " + options.precision;
     return false;
   }
+  options.compressPasses = arguments.value("--compress-passes").value_or("");
   options.allowFallback = arguments.has("--allow-fallback");
   return true;
 }

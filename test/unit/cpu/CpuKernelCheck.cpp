@@ -345,7 +345,8 @@ int main(int argc, char **argv) {
     for (unsigned i = 0; i < kernel.getNumArguments(); ++i)
       if (bool transposed = bool(kernel.getArgAttr(i, "test.panel_transposed"));
           transposed || kernel.getArgAttr(i, "test.panel"))
-        kernel.setArgAttr(i, kernel::kLayoutAttr, kernel::PanelAttr::get(&context, schedule::kPanelWidth, transposed));
+        kernel.setArgAttr(i, kernel::kLayoutAttr,
+                          kernel::PanelAttr::get(&context, schedule::kPanelWidth, transposed, 1));
   PassManager passes(&context);
   passes.addPass(createScheduleKernelsPass());
   if (failed(passes.run(*module)))

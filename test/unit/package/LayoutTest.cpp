@@ -11,7 +11,7 @@ namespace {
 std::vector<float> layOut(int64_t k, int64_t n, int64_t width, bool transposed) {
   MLIRContext context;
   context.loadDialect<kernel::KernelDialect>();
-  auto layout = kernel::PanelAttr::get(&context, width, transposed);
+  auto layout = kernel::PanelAttr::get(&context, width, transposed, 1);
   auto type =
       RankedTensorType::get(transposed ? ArrayRef<int64_t>{n, k} : ArrayRef<int64_t>{k, n}, Float32Type::get(&context));
   std::vector<float> elements(k * n), stored;
@@ -54,5 +54,5 @@ TEST(Layout, SizesThatOverflow) {
   context.loadDialect<kernel::KernelDialect>();
   auto type = RankedTensorType::get({int64_t(1) << 58, 1}, Float32Type::get(&context));
   EXPECT_EQ(package::getStoredBytes(type, {}), uint64_t(1) << 60);
-  EXPECT_EQ(package::getStoredBytes(type, kernel::PanelAttr::get(&context, 32, false)), std::nullopt);
+  EXPECT_EQ(package::getStoredBytes(type, kernel::PanelAttr::get(&context, 32, false, 1)), std::nullopt);
 }
