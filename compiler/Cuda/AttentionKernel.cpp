@@ -1,4 +1,4 @@
-// Kernels of attention: the Op of Device/Attention.h.
+// Kernels of attention: the Op of Device/Attention.h and HopperAttention.h.
 #include "compiler/Cuda/CppPrinter.h"
 #include "compiler/Cuda/KernelWriter.h"
 
@@ -120,5 +120,5 @@ void cuda::writeAttention(KernelWriter &w) {
           "kernel.store(batch, query, column, value);\n  }\n";
   w.helpers += "struct " + w.name + "_Op {\n  const " + w.name + " &kernel;\n  using Math = " + math +
                ";\n  using T = Math::T;\n" + constants + text + "};\n";
-  w.body += "  Attention<" + w.name + "_Op>::run({kernel});\n";
+  w.body += std::string(w.tile.wgmma ? "  HopperAttention<" : "  Attention<") + w.name + "_Op>::run({kernel});\n";
 }

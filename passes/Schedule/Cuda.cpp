@@ -29,6 +29,30 @@ struct Formulas {
   Dim blocks = 1, workspace = 0;
 };
 
+bool hasWgmma(StringRef target, Type element) {
+  return target.ends_with(":sm_90a") && (element.isF16() || element.isBF16());
+}
+/// Of a persistent kernel. Two for tests, so that a block has several tiles.
+int64_t getHopperBlocks(StringRef target) { return target == "cuda-sim:sm_90a" ? 2 : kHopperBlocks; }
+
+/// As Device/HopperAttention.h, where its registers suffice; the queries of a tile.
+std::optional<int64_t> scheduleHopperAttention(tfm::AttentionOp op, int64_t depth, int64_t width, CudaTile &tile) {
+  auto pad = [](int64_t columns) { return columns <= 16 ? 16 : llvm::alignTo(columns, 32); };
+  depth = pad(depth), width = pad(width);
+  auto scale = static_cast<float>(op.getScale().convertToDouble()),
+       softcap = static_cast<float>(op.getSoftcap().convertToDouble());
+  bool scaled = op.getBias() || softcap != 0 || !(scale > 0);
+  int64_t queries = 128, wide = std::max(depth, width);
+  if (scaled && wide > 224)
+    return std::nullopt;
+  int64_t keys = wide <= 128 && !scaled ? 128 : wide <= 224 ? 64 : 32;
+  int64_t rings = 2 * keys * (depth + width) * 2, queryTile = queries * depth * 2;
+  tile.wgmma = 1;
+  tile.threads = 384;
+  tile.shared = rings + (rings + 2 * queryTile <= 221184 ? 2 : 1) * queryTile + 2 * (keys / 32) * 4 + 16 + 16 + 12 * 8;
+  return queries;
+}
+
 Formulas scheduleContraction(const KernelPlan &plan, StringRef target, CudaTile &tile) {
   Contraction first = *getContraction(plan.anchors[0]);
   SmallVector<SmallVector<Operation *>> groups;
@@ -54,13 +78,11 @@ Formulas scheduleContraction(const KernelPlan &plan, StringRef target, CudaTile 
     buffers += 32 * length;
   Type element = tfm::getElementType(first.lhs);
   auto depth = first.k.getConstant();
-  tile.wgmma = target.ends_with(":sm_90a") && (element.isF16() || element.isBF16()) && depth && *depth > 0 &&
-               buffers <= 64 * 1024;
+  tile.wgmma = hasWgmma(target, element) && depth && *depth > 0 && buffers <= 64 * 1024;
   tile.shared = std::max(tile.wgmma ? kHopperShared : kContractionShared, buffers);
   if (tile.wgmma) {
     tile.threads = 384;
-    // Two for tests, so that a block has several tiles.
-    large = Dim::min(large, target == "cuda-sim:sm_90a" ? 2 : kHopperBlocks);
+    large = Dim::min(large, getHopperBlocks(target));
   }
   formulas.blocks = Dim::max(large, Dim::min(small, 8 * (tile.many - 1)));
   if (plan.wholeRows)
@@ -132,7 +154,11 @@ FailureOr<kernel::ScheduleAttr> schedule::scheduleForCuda(kernel::FuncOp kernel,
     int64_t stage = keys * (pitchK + pitchV);
     tile.threads = 32 * warps;
     tile.shared = queries * pitchK + (queries * pitchK + 2 * stage <= 98304 ? 2 : 1) * stage + 4 * warps;
+    if (hasWgmma(target, tfm::getElementType(op.getQuery())))
+      queries = scheduleHopperAttention(op, *depth, *width, tile).value_or(queries);
     formulas.blocks = q[0] * Dim(static_cast<int64_t>(op.getHeads())) * Dim::ceildiv(q[1], queries);
+    if (tile.wgmma)
+      formulas.blocks = Dim::min(formulas.blocks, getHopperBlocks(target));
     break;
   }
   case Strategy::Scatter:

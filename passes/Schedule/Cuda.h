@@ -8,7 +8,7 @@ struct CudaTile {
   int64_t threads = 256; // of a block
   int64_t shared = 0;    // bytes of dynamic shared memory of a block
   int64_t many = 0;      // large tiles of a contraction, from so many on; else small ones
-  int64_t wgmma = 0;     // 1: large tiles of a contraction are Device/Hopper.h's
+  int64_t wgmma = 0;     // 1: large tiles of a contraction are Device/Hopper.h's, attention is HopperAttention.h's
 };
 
 /// "cuda:sm_80" … "cuda:sm_120a", in the order of their SMs; "cuda:source", for NVRTC at load, which does what sm_80

@@ -18,7 +18,8 @@ const std::vector<Binding> kCaches = {{{"batch", 1}, {"sequence", 1}, {"past", 0
                                       {{"batch", 2}, {"sequence", 1}, {"past", 31}},
                                       {{"batch", 7}, {"sequence", 5}, {"past", 5}},
                                       {{"batch", 1}, {"sequence", 33}, {"past", 17}}};
-
+// Sequences of several tiles of every skeleton of attention.
+const std::vector<Binding> kFar = {{{"batch", 1}, {"sequence", 300}}, {{"batch", 2}, {"sequence", 150}}};
 std::string text(int64_t value) { return std::to_string(value); }
 
 void addContractions(std::vector<Case> &cases) {
@@ -159,6 +160,7 @@ struct Mask {
   double softcap = 0;
   std::string biasShape, maskedRow = "nan";
   bool cached = false; // keys are past + sequence, else sequence
+  bool far = false;    // sequences of several tiles
 };
 
 /// Query, key, value, and the mask's operands; key and value have `past + sequence` rows where cached.
@@ -260,7 +262,9 @@ void addAttention(std::vector<Case> &cases, const char *name, Mask mask, int64_t
                      return {b.op("attention", attentionOperands(b, mask, heads, kvHeads, width, valueWidth),
                                   b.type("batch, sequence, " + text(heads * valueWidth)), extra)};
                    },
-                   mask.cached ? kCaches : kTokens,
+                   mask.far      ? kFar
+                   : mask.cached ? kCaches
+                                 : kTokens,
                    2 * width + 64,
                    {}});
   if (mask.maskedRow != "unmasked")
@@ -309,6 +313,16 @@ void addAttentions(std::vector<Case> &cases) {
   addAttention(cases, "softcap", softcap, 2, 2, 16, 16);
   addAttention(cases, "groups", causal, 6, 2, 16, 16);
   addAttention(cases, "multi_query", none, 4, 1, 8, 8);
+  none.far = both.far = softcap.far = window.far = true;
+  addAttention(cases, "far", none, 2, 1, 64, 64);
+  addAttention(cases, "far_wide", none, 1, 1, 160, 224);
+  addAttention(cases, "far_widest", none, 1, 1, 224, 144);
+  addAttention(cases, "far_causal_padding", both, 2, 2, 64, 48);
+  addAttention(cases, "far_softcap", softcap, 1, 1, 96, 80);
+  window.window = 40;
+  addAttention(cases, "far_window", window, 2, 2, 32, 32);
+  window.window = 5;
+  none.far = both.far = softcap.far = window.far = false;
   causal.cached = window.cached = both.cached = true;
   addAttention(cases, "cached", causal, 4, 2, 16, 16);
   addAttention(cases, "cached_window", window, 2, 2, 16, 16);
@@ -436,6 +450,9 @@ void addOthers(std::vector<Case> &cases) {
                      return {b.op("mean_pool", {y, weights}, b.type("batch, 64"), "floor = 1.0e-9 : f64")};
                    },
                    kTokens, 200});
+  cases.push_back(cases.back());
+  cases.back().name = "encoder_far_padded"; // tiles of padding alone
+  cases.back().bindings = {{{"batch", 2}, {"sequence", 300}}};
   cases.push_back({"embedding",
                    [](CaseBuilder &b) -> SmallVector<Value> {
                      Value ids = b.input("batch, sequence", "i64", {Fill::Uniform, -50, 50});

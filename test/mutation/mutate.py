@@ -29,7 +29,7 @@ from sites import SUPPORT, find_sites, write_mutants
 HERE = pathlib.Path(__file__).resolve().parent
 DEVICE = HERE.parents[1] / "compiler" / "Cuda" / "Device"
 # Primitives are tested on their own (test/unit/cuda-sim); these are built of them.
-SKELETONS = ["Map.h", "Rows.h", "Fragments.h", "Contraction.h", "Hopper.h", "Attention.h"]
+SKELETONS = ["Map.h", "Rows.h", "Fragments.h", "Contraction.h", "Hopper.h", "Attention.h", "HopperAttention.h"]
 # Names of cases, with a precision and a device: few, fast, and such that together they reach everything. In the order in
 # which they are tried.
 CASES = """
@@ -41,7 +41,9 @@ linear_384x96_bias/fp16/:sm_90a linear_swiglu/fp16/:sm_90a matmul_of_inputs_tran
 matmul_of_inputs/fp16/:sm_90a linear_residual_norm/fp16/:sm_90a linear_shared_input/fp16/:sm_90a
 attention_cached_padding attention_window attention_padding_unmasked attention_padding_nan attention_causal_padding_mean
 attention_bias_padding attention_softcap attention_wide_head attention_odd_widths attention_causal/fp16
-attention_causal/tf32 padded_encoder padded_encoder/fp16/:sm_90a
+attention_causal/tf32 attention_far_causal_padding/fp16/:sm_90a attention_far_window/fp16/:sm_90a
+attention_far_widest/fp16/:sm_90a attention_bias_padding/fp16/:sm_90a attention_odd_widths/fp16/:sm_90a
+padded_encoder padded_encoder/fp16/:sm_90a
 layer_norm_7 layer_norm_384 softmax_1 reduce_prod_f32_n reduce_min_f32_n,
 """.split()
 LEAST = 0.95

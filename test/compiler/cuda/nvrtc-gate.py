@@ -23,6 +23,8 @@ MODELS = {
     "corpus/vit/image_classification-torchscript17/model.onnx": ["fp16"],
     "corpus/whisper/encoder-dynamo18/model.onnx": ["tf32"],
 }
+# Kernels beside this file, as they are.
+KERNELS = ["Inputs/attention-heads.mlir"]
 # KiB of dynamic and static shared memory that a block can have (CUDA C++ Programming Guide, compute capabilities).
 SHARED = {"sm_80": 163, "sm_86": 99, "sm_89": 99, "sm_90a": 227, "sm_100a": 227, "sm_120a": 99}
 HEAD = re.compile(r"^// ---- (k\d+): (.*), \w+, \d+ threads, (\d+) bytes of shared memory$", re.M)
@@ -60,7 +62,8 @@ def gate(options, model, precision):
     """Kernels of all SMs, seconds, and what is wrong."""
     with tempfile.TemporaryDirectory() as folder:
         command = [options.bin / "lathe", "compile", model, "-o", f"{folder}/model.lathe", "--target=cuda:all", "--quiet",
-                   f"--save-temps={folder}", f"--precision={precision}", "--threads=2"]
+                   f"--save-temps={folder}", "--threads=2",
+                   f"--precision={precision}" if precision else "--compile-from=fuse"]
         begin = time.time()
         done = subprocess.run([*map(str, command), *([f"--nvrtc={options.nvrtc}"] if options.nvrtc else [])],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
@@ -84,15 +87,19 @@ def main():
     parser.add_argument("--all", action="store_true", help="every model in every precision")
     options = parser.parse_args()
     passed = count = 0
-    for name, precisions in MODELS.items():
+    here = pathlib.Path(__file__).resolve().parent
+    inputs = [(here, name, [""]) for name in KERNELS]
+    inputs += [(options.models, name, PRECISIONS if options.all else precisions) for name, precisions in MODELS.items()]
+    for folder, name, precisions in inputs:
         if options.only not in name:
             continue
-        if not (options.models / name).exists():
+        if not (folder / name).exists():
             print(f"none {name}")
             continue
-        for precision in PRECISIONS if options.all else precisions:
-            kernels, seconds, wrong = gate(options, options.models / name, precision)
-            print(f"{'FAIL' if wrong else 'ok  '} {name} {precision}: {kernels} kernels, {seconds:.1f} s", flush=True)
+        for precision in precisions:
+            kernels, seconds, wrong = gate(options, folder / name, precision)
+            print(f"{'FAIL' if wrong else 'ok  '} {' '.join([name, precision]).strip()}: {kernels} kernels, "
+                  f"{seconds:.1f} s", flush=True)
             for text in wrong:
                 print(f"  {text}", flush=True)
             count += 1
