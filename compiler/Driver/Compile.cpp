@@ -99,7 +99,7 @@ FailureOr<OwningOpRef<ModuleOp>> lathe::compileToModule(MLIRContext &context, co
       continue;
     options.progress(info.phase, 0);
     if (info.phase == Phase::Compress && !options.calibration.empty() &&
-        failed(calibrate(module->get(), options.calibration,
+        failed(calibrate(module->get(), options.calibration, options.calibrationSamples,
                          [&](double part) { options.progress(Phase::Compress, part); })))
       return failure();
     PassManager passes(&context);

@@ -23,7 +23,8 @@ struct CompileOptions {
   unsigned optimization = 2;        // 0: one primitive op a launch; 1: one recovered op; 2 and 3: fused
   std::string precision = "fp32";   // fp32 (what the model has), tf32, fp16, bf16, mixed
   std::string compressPasses;       // a pipeline that compress runs first: "lathe-quantize-weights{format=int8}"
-  std::string calibration;          // a folder with samples, for mixed; compiler/Driver/Calibration.h
+  std::string calibration;          // a data set: compiler/Data/DataSet.h
+  uint64_t calibrationSamples = 0;  // only its first rows; 0: all
   bool allowFallback = false;       // what can't be had as asked for is done as it can be, and reported
   std::string requireFused;         // "attention:6,layer_norm:13": fail if fewer are recovered
   std::string weightsDirectory;     // of the files that #tfm.file names, with `inputIsIr`

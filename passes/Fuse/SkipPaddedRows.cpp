@@ -48,29 +48,6 @@ struct Need {
   }
 };
 
-/// The operand that is 0 at exactly the places where the value is, or null.
-Value getSameZeros(Value value) {
-  Operation *op = value.getDefiningOp();
-  if (auto reshape = dyn_cast_or_null<tfm::ReshapeOp>(op))
-    return reshape.getInput();
-  if (auto cast = dyn_cast_or_null<tfm::CastOp>(op)) {
-    // A narrower integer wraps to 0, a narrower float rounds to it, a float becomes an integer 0 below 1.
-    Type from = tfm::getElementType(cast.getInput()), to = tfm::getElementType(value);
-    bool keeps =
-        to.isInteger(1) ||
-        (isa<IntegerType>(from) && (isa<FloatType>(to) || to.getIntOrFloatBitWidth() >= from.getIntOrFloatBitWidth()));
-    return keeps ? cast.getInput() : Value();
-  }
-  auto compare = dyn_cast_or_null<tfm::CompareOp>(op);
-  if (!compare || compare.getPredicate() != tfm::Predicate::ne)
-    return {};
-  for (unsigned side = 0; side < 2; ++side)
-    if (simplify::getSplat(op->getOperand(1 - side)) == 0.0 &&
-        tfm::getDims(op->getOperand(side)) == tfm::getDims(value))
-      return op->getOperand(side);
-  return {};
-}
-
 class Analysis {
 public:
   Analysis(func::FuncOp function) : symbols(function->getParentOfType<ModuleOp>()) {
@@ -106,12 +83,12 @@ private:
           return value;
         value = launch.getInputs()[argument.getArgNumber()];
         launch = {};
-      } else if (Value next = getSameZeros(value)) {
+      } else if (Value next = simplify::getSameZeros(value)) {
         value = next;
       } else if (auto outer = launch ? kernel::LaunchOp() : value.getDefiningOp<kernel::LaunchOp>()) {
         Value inside =
             getKernel(outer).getBody().front().getTerminator()->getOperand(cast<OpResult>(value).getResultNumber());
-        if (!isa<BlockArgument>(inside) && !getSameZeros(inside))
+        if (!isa<BlockArgument>(inside) && !simplify::getSameZeros(inside))
           return value;
         value = inside, launch = outer;
       } else {

@@ -84,6 +84,27 @@ Value simplify::getOther(Operation *op, Value known) {
   return op->getOperand(1) == known ? op->getOperand(0) : Value();
 }
 
+Value simplify::getSameZeros(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (auto reshape = dyn_cast_or_null<tfm::ReshapeOp>(op))
+    return reshape.getInput();
+  if (auto cast = dyn_cast_or_null<tfm::CastOp>(op)) {
+    // A narrower integer wraps to 0, a narrower float rounds to it, a float becomes an integer 0 below 1.
+    Type from = tfm::getElementType(cast.getInput()), to = tfm::getElementType(value);
+    bool keeps =
+        to.isInteger(1) ||
+        (isa<IntegerType>(from) && (isa<FloatType>(to) || to.getIntOrFloatBitWidth() >= from.getIntOrFloatBitWidth()));
+    return keeps ? cast.getInput() : Value();
+  }
+  auto compare = dyn_cast_or_null<tfm::CompareOp>(op);
+  if (!compare || compare.getPredicate() != tfm::Predicate::ne)
+    return {};
+  for (unsigned side = 0; side < 2; ++side)
+    if (getSplat(op->getOperand(1 - side)) == 0.0 && tfm::getDims(op->getOperand(side)) == tfm::getDims(value))
+      return op->getOperand(side);
+  return {};
+}
+
 Location simplify::fuseLocations(OpBuilder &builder, ArrayRef<Operation *> ops) {
   SmallVector<Location> locations;
   for (Operation *op : ops)

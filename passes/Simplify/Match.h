@@ -24,6 +24,8 @@ mlir::Value matchSquare(mlir::Value value);
 mlir::Value matchRsqrt(mlir::Value value);
 /// The other operand, where one of a commutative op's two is `known`.
 mlir::Value getOther(mlir::Operation *op, mlir::Value known);
+/// The operand that is 0 at exactly the places where the value is, or null. A mask's spellings are taken off by it.
+mlir::Value getSameZeros(mlir::Value value);
 
 /// All ONNX nodes that went into an op.
 mlir::Location fuseLocations(mlir::OpBuilder &builder, llvm::ArrayRef<mlir::Operation *> ops);

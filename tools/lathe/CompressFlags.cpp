@@ -11,7 +11,9 @@ const std::vector<Flag> &tool::compressFlags() {
       {"--precision", "KIND",
        "fp32 (default: what the model has), tf32, fp16, bf16; mixed: fp16 where its range suffices"},
       {"--calibration", "DIR",
-       "for mixed: samples, test_data_set_N or NAME.npy for each input, that say what no bound is known of"},
+       "for mixed: a data set that says what no bound is known of; a folder with NAME.npy for each input, samples\n"
+       "along axis 0, or an .npz, or test_data_set_N"},
+      {"--calibration-samples", "N", "only its first N samples (default: 64, for the reference executor runs them)"},
       {"--compress-passes", "PASSES", "passes that compress runs, as lathe-opt takes them, for work on one of them"},
       {"--allow-fallback", nullptr, "what can't be had in the precision asked for is f32, and reported"},
   };
@@ -26,6 +28,14 @@ bool tool::readCompressFlags(const Arguments &arguments, CompileOptions &options
     return false;
   }
   options.calibration = arguments.value("--calibration").value_or("");
+  int64_t samples;
+  if (!arguments.integer("--calibration-samples", 64, 1, INT64_MAX, samples, error))
+    return false;
+  options.calibrationSamples = samples;
+  if (arguments.has("--calibration-samples") && !arguments.has("--calibration")) {
+    error = "--calibration-samples needs --calibration";
+    return false;
+  }
   if (arguments.has("--calibration") && options.precision != "mixed") {
     error = "--calibration needs --precision=mixed, got " + options.precision;
     return false;
