@@ -49,9 +49,8 @@ std::optional<SweepFactor> numerics::factorForSweep(ConstView<double> h, double 
   result.order.resize(size);
   std::iota(result.order.begin(), result.order.end(), 0);
   if (descending)
-    std::sort(result.order.begin(), result.order.end(), [&](int64_t i, int64_t j) {
-      return h(i, i) != h(j, j) ? h(i, i) > h(j, j) : i < j;
-    });
+    std::sort(result.order.begin(), result.order.end(),
+              [&](int64_t i, int64_t j) { return h(i, i) != h(j, j) ? h(i, i) > h(j, j) : i < j; });
   for (double tried = damping; tried <= std::max(1.0, damping); tried = tried == 0 ? 1e-4 : tried * 10) {
     Damped damped = damp(h, tried);
     Matrix<double> sorted(size, size);
