@@ -31,6 +31,9 @@ private:
   std::string getMaps(ArrayRef<Operation *> anchors);
   void writeStore(unsigned number, const schedule::Group &group);
   void writeFinish();
+  bool shares() { return w.tile.parts > 1; }
+  size_t getMostAnchors();
+  std::string shareSmall(size_t groups);
   int64_t columnsOf(Operation *anchor) { return llvm::find(w.plan.anchors, anchor) - w.plan.anchors.begin(); }
 
   KernelWriter &w;
@@ -272,7 +275,7 @@ void ContractionWriter::writeStore(unsigned number, const schedule::Group &group
 /// finish: a row of the results from the row's sums in the workspace, by a team.
 void ContractionWriter::writeFinish() {
   SmallVector<int64_t> lengths = schedule::getRowBuffers(w.plan);
-  SmallVector<KernelWriter::Parameter> parameters{{"index", "row"}, {"Global<float>", "sums"}};
+  SmallVector<KernelWriter::Parameter> parameters{{"index", "row"}, {"SharedSums", "sums"}};
   std::vector<std::string> names;
   for (size_t i = 0; i < lengths.size(); ++i)
     names.push_back("buffer" + std::to_string(i));
@@ -325,11 +328,17 @@ void ContractionWriter::writeGroup(unsigned number, ArrayRef<Operation *> anchor
        skips = first.kind != Contraction::Kind::Conv && schedule::getReadRows(w.kernel, w.plan.rows);
   text = "struct " + w.name + "_Group" + id + " {\n  const " + w.name + " &kernel;\n";
   if (whole)
-    text += "  Global<float> workspace;\n  u32 *counters;\n  index total, offset;\n";
+    text += "  Global<float> workspace;\n  u32 *counters;\n  index total, offset, size;\n";
   if (!maps.empty())
     text += "  const TensorMap *maps[" + std::to_string(anchors.size()) + "];\n";
+  if (whole)
+    text += "  index begin = 0;\n  u32 parts = 1;\n"
+            "  __device__ __forceinline__ void take(const Share &share) {\n    begin = share.part * size;\n"
+            "    counters += (share.parts - 1) * size;\n    parts = share.parts;\n"
+            "    workspace = global(workspace.pointer, parts * size);\n  }\n";
   text += "  using Math = " + math +
           ";\n  using T = Math::T;\n  static constexpr u32 kAnchors = " + std::to_string(anchors.size()) +
+          ", kMostAnchors = " + std::to_string(getMostAnchors()) + ", kParts = " + std::to_string(w.tile.parts) +
           ";\n  static constexpr Source kLhs = " + lhs.source + ", kRhs = " + rhs.source +
           ";\n  static constexpr bool kMaps = " + (maps.empty() ? "false" : "true") +
           ", kSkips = " + (skips ? "true" : "false") + ", kWhole = " + (whole ? "true" : "false") + ";\n";
@@ -343,14 +352,14 @@ void ContractionWriter::writeGroup(unsigned number, ArrayRef<Operation *> anchor
       "  __device__ __forceinline__ void store(index batch, index row, index column, const float (&sums)[kAnchors]) "
       "const {\n";
   if (whole) {
-    text += "    workspace.store((batch * rows() + row) * total + offset + column, sums[0]);\n  }\n"
+    text += "    workspace.store(begin + (batch * rows() + row) * total + offset + column, sums[0]);\n  }\n"
             "  __device__ __forceinline__ u32 *counter(index rowTile) const { return counters + rowTile; }\n"
-            "  template <u32 kColumns> __device__ __forceinline__ index tile_columns() const {\n    return 0";
+            "  template <u32 kColumns> __device__ __forceinline__ index tile_columns() const {\n    return parts * (0";
     for (size_t i = 0; i < w.plan.anchors.size(); ++i)
       text += " + divide(kernel.columns" + std::to_string(i) + "() + kColumns - 1, kColumns)";
-    text += ";\n  }\n  template <class Team> __device__ __forceinline__ void finish(Team team, u32 number, index row, "
+    text += ");\n  }\n  template <class Team> __device__ __forceinline__ void finish(Team team, u32 number, index row, "
             "u32 memory) "
-            "const {\n    kernel.finish(team, row, workspace";
+            "const {\n    kernel.finish(team, row, SharedSums{workspace, size, parts}";
     int64_t place = 0;
     for (int64_t length : schedule::getRowBuffers(w.plan)) {
       text += ", shared<float>(memory + " + std::to_string(place) + " + number * " + std::to_string(4 * length) + ")";
@@ -364,6 +373,32 @@ void ContractionWriter::writeGroup(unsigned number, ArrayRef<Operation *> anchor
     text += ");\n  }\n";
   }
   w.helpers += text + "};\n";
+}
+
+/// Of a group.
+size_t ContractionWriter::getMostAnchors() {
+  size_t most = 1;
+  for (const schedule::Group &group : w.plan.groups)
+    most = std::max(most, w.plan.wholeRows ? 1 : group.anchors.size());
+  return most;
+}
+
+/// The part of K of a block's small tile.
+std::string ContractionWriter::shareSmall(size_t groups) {
+  std::string tiles, taken;
+  for (size_t i = 0; i < groups; ++i) {
+    std::string id = std::to_string(i);
+    tiles += (i ? " + " : "") + ("Small<" + w.name + "_Group" + id + ">::tiles(group" + id + ")");
+    taken += w.plan.wholeRows ? "    group" + id + ".take(share);\n" : "";
+  }
+  std::string text = "    const index tiles = " + tiles + ";\n    const u32 parts = Share::count(" +
+                     std::to_string(w.tile.parts) + ", tiles, Small<" + w.name + "_Group0>::steps(group0));\n" +
+                     "    index tile = block() / parts;\n    Share share{block() % parts, parts, u32(tile), ";
+  text += w.plan.wholeRows ? "nullptr, {}};\n"
+                           : "static_cast<u32 *>(workspace),\n                global(static_cast<float *>(workspace) + "
+                             "Share::kBlocks, parts > 1 ? tiles * parts * " +
+                                 std::to_string(getMostAnchors()) + " * Small<" + w.name + "_Group0>::kFloats : 0)};\n";
+  return text + taken;
 }
 
 void ContractionWriter::write() {
@@ -400,9 +435,10 @@ void ContractionWriter::write() {
   std::string offset = "0";
   for (size_t i = 0; i < groups.size(); ++i) {
     std::string id = std::to_string(i);
-    text += "  const " + w.name + "_Group" + id + " group" + id + "{kernel";
+    text += std::string(shares() && w.plan.wholeRows ? "  " : "  const ") + w.name + "_Group" + id + " group" + id +
+            "{kernel";
     if (w.plan.wholeRows) {
-      text += ", global(memory, sums), reinterpret_cast<u32 *>(memory + sums), total, " + offset;
+      text += ", global(memory, sums), reinterpret_cast<u32 *>(memory + sums), total, " + offset + ", sums";
       offset += " + kernel.columns" + id + "()";
     }
     if (!groupMaps[i].empty())
@@ -410,12 +446,13 @@ void ContractionWriter::write() {
     text += "};\n";
     total += (i ? " + " : "") + ("Large<" + w.name + "_Group" + id + ">::tiles(group" + id + ")");
   }
-  auto run = [&](const char *size) {
+  auto run = [&](StringRef size) {
+    bool shared = shares() && size == "Small";
     std::string calls;
     for (size_t i = 0; i < groups.size(); ++i)
-      calls += (i ? " || " : "") + std::string(size) + "<" + w.name + "_Group" + std::to_string(i) + ">::run(group" +
-               std::to_string(i) + ", tile)";
-    return "    index tile = block();\n    (void)(" + calls + ");\n";
+      calls += (i ? " || " : "") + size.str() + "<" + w.name + "_Group" + std::to_string(i) + ">::run(group" +
+               std::to_string(i) + (shared ? ", tile, share)" : ", tile)");
+    return (shared ? shareSmall(groups.size()) : "    index tile = block();\n") + "    (void)(" + calls + ");\n";
   };
   auto hopper = [&](const char *produces) {
     std::string calls = "      HopperState state;\n", begin = "0";

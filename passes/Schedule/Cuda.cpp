@@ -22,6 +22,7 @@ constexpr Field kFields[] = {
     {"threads", &CudaTile::threads, 32, 1024},
     {"shared", &CudaTile::shared, 0, 232448}, // 227 KiB, the most that any device gives
     {"many", &CudaTile::many, 0, 1 << 20},
+    {"parts", &CudaTile::parts, 1, kMostParts},
     {"wgmma", &CudaTile::wgmma, 0, 1},
 };
 
@@ -85,8 +86,23 @@ Formulas scheduleContraction(const KernelPlan &plan, StringRef target, CudaTile 
     large = Dim::min(large, getHopperBlocks(target));
   }
   formulas.blocks = Dim::max(large, Dim::min(small, 8 * (tile.many - 1)));
-  if (plan.wholeRows)
-    formulas.workspace = Dim(4) * (first.batch * first.m * columns + first.batch * Dim::ceildiv(first.m, 32));
+  // Parts meet in the workspace: rows of sums behind each other, or as many floats as a tile has.
+  int64_t steps = depth ? llvm::divideCeil(*depth, 1024 / static_cast<int64_t>(element.getIntOrFloatBitWidth()))
+                        : kMostParts * kLeastSteps;
+  tile.parts = std::clamp<int64_t>(steps / kLeastSteps, 1, kMostParts);
+  Dim parts = Dim::min(small * Dim(tile.parts), kShareBlocks);
+  if (tile.parts > 1)
+    formulas.blocks = Dim::max(formulas.blocks, parts);
+  if (plan.wholeRows) {
+    Dim sums = first.batch * first.m * columns;
+    formulas.workspace = Dim(4) * (Dim::max(sums, Dim::min(sums * Dim(tile.parts), kShareBlocks * 2048)) +
+                                   first.batch * Dim::ceildiv(first.m, 32));
+  } else if (tile.parts > 1) {
+    size_t anchors = 1;
+    for (const Group &group : plan.groups)
+      anchors = std::max(anchors, group.anchors.size());
+    formulas.workspace = Dim(4) * (Dim(kShareBlocks) + parts * Dim(static_cast<int64_t>(2048 * anchors)));
+  }
   return formulas;
 }
 } // namespace

@@ -8,6 +8,7 @@ struct CudaTile {
   int64_t threads = 256; // of a block
   int64_t shared = 0;    // bytes of dynamic shared memory of a block
   int64_t many = 0;      // large tiles of a contraction, from so many on; else small ones
+  int64_t parts = 1;     // blocks at most that share the sum over K of a contraction's small tile
   int64_t wgmma = 0;     // 1: large tiles of a contraction are Device/Hopper.h's, attention is HopperAttention.h's
 };
 
@@ -28,7 +29,9 @@ inline constexpr int64_t kManyTiles = 80;            // large ones of a contract
 inline constexpr int64_t kContractionShared = 98880; // of Device/Contraction.h's tiles
 inline constexpr int64_t kHopperShared = 202016;     // of Device/Hopper.h's
 inline constexpr int64_t kHopperBlocks = 132;        // that run at a time on an H100 or H200, one for each processor
-inline constexpr int64_t kMostHead = 256;            // elements of a head
+inline constexpr int64_t kShareBlocks = 264; // of a grid whose small tiles are shared, as Device/Contraction.h's Share
+inline constexpr int64_t kMostParts = 8, kLeastSteps = 4; // of a small tile; steps of K of a part
+inline constexpr int64_t kMostHead = 256;                 // elements of a head
 inline constexpr int64_t kTeamRow = 2048; // elements of the longest row that is a warp's; longer ones are a block's
 /// For each row op of the plan, the elements of its input's row, where shared memory can keep them all; else nothing.
 llvm::SmallVector<int64_t> getRowBuffers(const KernelPlan &plan);

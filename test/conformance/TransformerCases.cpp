@@ -18,6 +18,7 @@ const std::vector<Binding> kCaches = {{{"batch", 1}, {"sequence", 1}, {"past", 0
                                       {{"batch", 2}, {"sequence", 1}, {"past", 31}},
                                       {{"batch", 7}, {"sequence", 5}, {"past", 5}},
                                       {{"batch", 1}, {"sequence", 33}, {"past", 17}}};
+const std::vector<Binding> kFew = {{{"batch", 1}, {"sequence", 1}}, {{"batch", 3}, {"sequence", 13}}};
 // Sequences of several tiles of every skeleton of attention.
 const std::vector<Binding> kFar = {{{"batch", 1}, {"sequence", 300}}, {{"batch", 2}, {"sequence", 150}}};
 std::string text(int64_t value) { return std::to_string(value); }
@@ -62,16 +63,33 @@ void addContractions(std::vector<Case> &cases) {
                        return {b.map(activation, {x})};
                      },
                      kTokens, 33});
-  cases.push_back({"linear_residual_norm",
+  // A deep one's sum over K is shared by several blocks where it has few rows.
+  for (const char *depth : {"64", "1088"}) {
+    bool deep = StringRef(depth) != "64";
+    std::string k = depth;
+    const std::vector<Binding> &bindings = deep ? kFew : kTokens;
+    cases.push_back({deep ? "linear_deep_norm" : "linear_residual_norm",
+                     [k](CaseBuilder &b) -> SmallVector<Value> {
+                       Value residual = b.input("batch, sequence, 96");
+                       Value x =
+                           b.op("linear", {b.input("batch, sequence, " + k), b.weight(k + ", 96"), b.weight("96")},
+                                b.type("batch, sequence, 96"));
+                       return {b.op("layer_norm", {b.map("add", {x, residual}), b.weight("96"), b.weight("96")},
+                                    b.type("batch, sequence, 96"),
+                                    "epsilon = 1.0e-12 : f64, operandSegmentSizes = array<i32: 1, 1, 1>")};
+                     },
+                     bindings, deep ? 1300 : 200});
+  }
+  cases.push_back({"linear_deep_gated",
                    [](CaseBuilder &b) -> SmallVector<Value> {
-                     Value residual = b.input("batch, sequence, 96");
-                     Value x = b.op("linear", {b.input("batch, sequence, 64"), b.weight("64, 96"), b.weight("96")},
-                                    b.type("batch, sequence, 96"));
-                     return {b.op("layer_norm", {b.map("add", {x, residual}), b.weight("96"), b.weight("96")},
-                                  b.type("batch, sequence, 96"),
-                                  "epsilon = 1.0e-12 : f64, operandSegmentSizes = array<i32: 1, 1, 1>")};
+                     Value x = b.input("batch, sequence, 1088");
+                     auto half = [&] {
+                       return b.op("linear", {x, b.weight("1088, 72")}, b.type("batch, sequence, 72"));
+                     };
+                     Value gate = b.map("silu", {half()});
+                     return {b.map("mul", {gate, half()})};
                    },
-                   kTokens, 200});
+                   kFew, 1300});
   cases.push_back({"linear_shared_input",
                    [](CaseBuilder &b) -> SmallVector<Value> {
                      Value x = b.input("batch, sequence, 48");

@@ -33,7 +33,8 @@ SKELETONS = ["Map.h", "Rows.h", "Fragments.h", "Contraction.h", "Hopper.h", "Att
 # Names of cases, with a precision and a device: few, fast, and such that together they reach everything. In the order in
 # which they are tried.
 CASES = """
-linear_17x33_bias linear_127x65_bias linear_swiglu linear_residual_norm matmul_of_inputs matmul_of_inputs_transposed
+linear_17x33_bias linear_127x65_bias linear_swiglu linear_residual_norm linear_deep_norm linear_deep_gated
+matmul_of_inputs matmul_of_inputs_transposed
 matmul_batched conv_padded
 linear_384x96_bias/fp16 linear_swiglu/fp16 matmul_of_inputs/fp16 matmul_batched/fp16
 linear_64x31_bias/tf32 matmul_of_inputs/tf32 linear_384x96_bias

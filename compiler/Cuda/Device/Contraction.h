@@ -3,7 +3,7 @@
 //
 // A Group (written by the emitter around a kernel's methods) has
 //   Math, kAnchors; kLhs, kRhs: how operands lie in memory; kSkips: rows that nobody reads are left out;
-//   kWhole: the epilogue needs whole rows
+//   kWhole: the epilogue needs whole rows; kParts: blocks that share a small tile's sum over K at most
 //   batches(), rows(), columns(), depth()
 //   lhs(batch, row, k), rhs<anchor>(batch, k, column)      elements, where they don't lie in memory
 //   lhs_address(batch, row, k, elements), rhs_address<anchor>(batch, row of memory, place in it, elements)
@@ -25,7 +25,42 @@ struct Everybody {
   static LATHE_DEVICE void sync() { sync_block(); }
 };
 
-template <class Group, u32 kTileRows, u32 kTileColumns, u32 kWarpRows, u32 kStages, class Threads = Everybody>
+/// A block's part of the steps of K of its tile, where few tiles would leave a device idle. The parts' sums meet in
+/// memory, kFloats of them for each part of each tile, and are added in their order by the block that comes last.
+struct Share {
+  static constexpr u32 kBlocks = 264, kLeast = 4; // as passes/Schedule/Cuda.h: of a grid, all parts; steps of a part
+  u32 part, parts, tile;
+  u32 *counters;        // of tiles; zero when nobody works on them, as all of the memory
+  Global<float> floats; // behind them
+
+  static LATHE_DEVICE u32 count(u32 most, index tiles, index steps) {
+    if (tiles * 2 > kBlocks || steps < 2 * kLeast)
+      return 1;
+    u32 parts = minimum(minimum(most, u32(steps) / kLeast), kBlocks / maximum(u32(tiles), 1u));
+    u32 each = (u32(steps) + parts - 1) / parts;
+    return (u32(steps) + each - 1) / each; // none is empty
+  }
+};
+
+/// Sums of rows that were added up in parts.
+struct SharedSums {
+  Global<float> memory;
+  index size; // of a part
+  u32 parts;
+  LATHE_DEVICE float load(index i) const {
+    float sum = memory.load(i);
+    for (u32 part = 1; part < parts; ++part)
+      sum += memory.load(part * size + i);
+    return sum;
+  }
+  LATHE_DEVICE void store(index i, float value) const {
+    for (u32 part = 0; part < parts; ++part)
+      memory.store(part * size + i, value);
+  }
+};
+
+template <class Group, u32 kTileRows, u32 kTileColumns, u32 kWarpRows, u32 kStages, class Threads = Everybody,
+          bool kShares = false>
 struct Contraction {
   using Math = typename Group::Math;
   using T = typename Math::T;
@@ -45,11 +80,13 @@ struct Contraction {
   const Group &group;
   index batch, first, column; // of the tile; `first` counts the rows that are read
   index rows, columns, depth;
+  index begin = 0, end = divide(depth + kDepth - 1, kDepth); // steps
   u32 numbersAt = kNumbers;
 
   static LATHE_DEVICE index row_tiles(const Group &g) { return divide(g.rows() + kTileRows - 1, kTileRows); }
   static LATHE_DEVICE index column_tiles(const Group &g) { return divide(g.columns() + kColumns - 1, kColumns); }
   static LATHE_DEVICE index tiles(const Group &g) { return g.batches() * row_tiles(g) * column_tiles(g); }
+  static LATHE_DEVICE index steps(const Group &g) { return divide(g.depth() + kDepth - 1, kDepth); }
 
   LATHE_DEVICE Shared<u32> numbers() const { return shared<u32>(numbersAt); }
   LATHE_DEVICE Shared<u32> counts() const { return shared<u32>(numbersAt + kTileRows * 4); }
@@ -163,7 +200,7 @@ struct Contraction {
     static_assert(Group::kAnchors <= 2, "at most two right sides meet in an epilogue");
   }
   LATHE_DEVICE void load(index step) const {
-    if (step * kDepth < depth)
+    if (step < end)
       load_step(u32(step) % kStages * kStage, step * kDepth);
     cp_async_commit();
   }
@@ -199,10 +236,9 @@ struct Contraction {
 
   LATHE_DEVICE void run() {
     Sums sums = {};
-    index steps = divide(depth + kDepth - 1, kDepth);
     for (u32 i = 0; i < kStages - 1; ++i)
-      load(i);
-    for (index step = 0; step < steps; ++step) {
+      load(begin + i);
+    for (index step = begin; step < end; ++step) {
       cp_async_wait<kStages - 2>();
       sync_block(); // this step's tiles are there, and those of the last one are free
       load(step + kStages - 1);
@@ -222,6 +258,9 @@ struct Contraction {
           for (u32 q = 0; q < 4; ++q)
             sum(anchor, firstRow + i * 16 + q / 2 * 8, firstColumn + j * 8 + q % 2).store(0, sums[anchor][i][j][q]);
     sync_block();
+  }
+
+  LATHE_DEVICE void store() const {
     for (u32 i = thread(); i < kTileRows * kColumns; i += kThreads) {
       u32 r = i / kColumns, c = i % kColumns;
       index at = row(r);
@@ -235,18 +274,54 @@ struct Contraction {
     }
   }
 
-  /// Counts the tiles of these rows; the block that ends the last one computes the rows of the results.
-  LATHE_DEVICE void finish(index rowTile) const {
+  /// Whether this block is the last one of `all` that come here, and then sees what the others wrote.
+  LATHE_DEVICE bool is_last(u32 *counter, u32 all) const {
     fence_device();
     sync_block();
-    u32 *counter = group.counter(batch * row_tiles(group) + rowTile);
-    index all = group.template tile_columns<kColumns>();
     if (thread() == 0)
-      counts().store(0, atomic_add(counter, 1) + 1 == u32(all));
+      counts().store(0, atomic_add(counter, 1) + 1 == all);
     sync_block();
     if (!counts().load(0))
-      return;
+      return false;
     fence_device();
+    return true;
+  }
+
+  static constexpr u32 kFloats = kTileRows * kColumns; // of a tile's sums for an anchor
+
+  /// Adds up the parts' sums where this block's were, if it is the last one; else it leaves them for that.
+  LATHE_DEVICE bool meet(const Share &share) const {
+    constexpr u32 kVectors = Group::kAnchors * kFloats / 4, kPerRow = kColumns / 4;
+    auto at = [&](u32 i) { return sum(i / kPerRow / kTileRows, i / kPerRow % kTileRows, i % kPerRow * 4); };
+    auto place = [&](u32 part, u32 i) {
+      return (index(share.tile) * share.parts + part) * (Group::kMostAnchors * kFloats) + i * 4;
+    };
+    for (u32 i = thread(); i < kVectors; i += kThreads)
+      share.floats.store(place(share.part, i), at(i).template load<4>(0));
+    if (!is_last(share.counters + share.tile, share.parts))
+      return false;
+    for (u32 i = thread(); i < kVectors; i += kThreads) {
+      Vector<float, 4> total = share.floats.template load<4>(place(0, i));
+      share.floats.store(place(0, i), Vector<float, 4>{});
+      for (u32 part = 1; part < share.parts; ++part) {
+        Vector<float, 4> more = share.floats.template load<4>(place(part, i));
+        share.floats.store(place(part, i), Vector<float, 4>{});
+        for (int j = 0; j < 4; ++j)
+          total[j] += more[j];
+      }
+      at(i).store(0, total);
+    }
+    if (thread() == 0)
+      share.counters[share.tile] = 0;
+    sync_block();
+    return true;
+  }
+
+  /// Counts the tiles of these rows; the block that ends the last one computes the rows of the results.
+  LATHE_DEVICE void finish(index rowTile) const {
+    u32 *counter = group.counter(batch * row_tiles(group) + rowTile);
+    if (!is_last(counter, u32(group.template tile_columns<kColumns>())))
+      return;
     for (u32 i = warp(); i < kTileRows; i += kWarps) {
       index at = row(i);
       if (at >= 0)
@@ -257,7 +332,7 @@ struct Contraction {
   }
 
   /// The tile, if it is one of the group's; else takes the group's off it.
-  static LATHE_DEVICE bool run(const Group &g, index &tile) {
+  static LATHE_DEVICE bool run(const Group &g, index &tile, const Share &share = {0, 1, 0, nullptr, {}}) {
     index rowTiles = row_tiles(g), all = tiles(g);
     if (tile >= all) {
       tile -= all;
@@ -274,7 +349,16 @@ struct Contraction {
     if constexpr (Group::kSkips)
       if (!c.list_rows())
         return true;
+    if constexpr (kShares) {
+      index each = divide(c.end + share.parts - 1, share.parts);
+      c.begin = share.part * each;
+      c.end = minimum(c.end, c.begin + each);
+    }
     c.run();
+    if constexpr (kShares && !Group::kWhole)
+      if (share.parts > 1 && !c.meet(share))
+        return true;
+    c.store();
     if constexpr (Group::kWhole)
       c.finish(rowTile);
     return true;
@@ -283,6 +367,7 @@ struct Contraction {
 
 /// Tiles for work that fills the device, and for what doesn't; schedule::scheduleForCuda counts both.
 template <class Group> using Large = Contraction<Group, 128, 128, 2, 3>;
-template <class Group> using Small = Contraction<Group, 32, Group::kAnchors == 1 ? 64 : 128, 2, 4>;
+template <class Group>
+using Small = Contraction<Group, 32, Group::kAnchors == 1 ? 64 : 128, 2, 4, Everybody, (Group::kParts > 1)>;
 
 } // namespace device

@@ -9,7 +9,7 @@ module attributes {tfm.symbols = {m = array<i64: 0, 512>, b = array<i64: 1, 8>}}
   // CHECK: void store1(
   // CHECK: struct Kernel_k0_Group0 {
   // CHECK: using Math = F32;
-  // CHECK: kAnchors = 1;
+  // CHECK: kAnchors = 1, kMostAnchors = 1, kParts = 1;
   // CHECK: kLhs = Source::Rows, kRhs = Source::Panels;
   // CHECK: struct Kernel_k0_Group1 {
   // CHECK: kernel.a2.address(kernel.rhs_place1(batch, row) + place, elements)
@@ -24,7 +24,7 @@ module attributes {tfm.symbols = {m = array<i64: 0, 512>, b = array<i64: 1, 8>}}
   }
   // CHECK: // ---- k1: pair, contraction
   // CHECK: void store0(index batch, index row, index column, float sum0, float sum1) const {
-  // CHECK: kAnchors = 2;
+  // CHECK: kAnchors = 2, kMostAnchors = 2, kParts = 1;
   // CHECK: if constexpr (kAnchor == 0)
   // CHECK-NEXT: return kernel.a1.address
   // CHECK: else
@@ -77,9 +77,9 @@ module attributes {tfm.symbols = {m = array<i64: 0, 512>, b = array<i64: 1, 8>}}
     kernel.return %0 : tensor<?x48xf16, #tfm.dims<m, 48>>
   }
   // CHECK: // ---- k7: whole, contraction
-  // CHECK: void finish({{.*}}index row, Global<float> sums, Shared<float> buffer0)
+  // CHECK: void finish({{.*}}index row, SharedSums sums, Shared<float> buffer0)
   // CHECK: kSkips = false, kWhole = true;
-  // CHECK: workspace.store((batch * rows() + row) * total + offset + column, sums[0]);
+  // CHECK: workspace.store(begin + (batch * rows() + row) * total + offset + column, sums[0]);
   // CHECK: u32 *counter(index rowTile) const
   kernel.func @whole(%x: !x, %q: !w {kernel.layout = #kernel.panel<width = 16>}, %r: !y) -> !y attributes {anchor = #kernel.anchor<contraction>} {
     %0 = tfm.linear %x, %q : (!x, !w) -> !y
@@ -93,6 +93,14 @@ module attributes {tfm.symbols = {m = array<i64: 0, 512>, b = array<i64: 1, 8>}}
   // CHECK: kSkips = true, kWhole = false;
   kernel.func @read(%x: !x, %q: !w {kernel.layout = #kernel.panel<width = 16>}, %rows: tensor<?xi1, #tfm.dims<m>> {kernel.rows}) -> !y attributes {anchor = #kernel.anchor<contraction>} {
     %0 = tfm.linear %x, %q : (!x, !w) -> !y
+    kernel.return %0 : !y
+  }
+  // CHECK: // ---- k9: deep, contraction
+  // CHECK: kParts = 8;
+  // CHECK: const u32 parts = Share::count(8, tiles, Small<Kernel_k9_Group0>::steps(group0));
+  // CHECK: (void)(Small<Kernel_k9_Group0>::run(group0, tile, share));
+  kernel.func @deep(%x: tensor<?x1024xf32, #tfm.dims<m, 1024>>, %w: tensor<1024x48xf32>) -> !y attributes {anchor = #kernel.anchor<contraction>} {
+    %0 = tfm.linear %x, %w : (tensor<?x1024xf32, #tfm.dims<m, 1024>>, tensor<1024x48xf32>) -> !y
     kernel.return %0 : !y
   }
   kernel.func @copy(%x: tensor<1xf32>) -> tensor<1xf32> attributes {anchor = #kernel.anchor<map>} {
