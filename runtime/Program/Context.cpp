@@ -58,7 +58,7 @@ Status Context::prepare(const lathe_context_options &options) {
   uint32_t symbolCount = program.table().symbols()->size();
   if (!inputs.allocate(allocator, entry.inputs()->size()) || !outputs.allocate(allocator, entry.outputs()->size()) ||
       !inputTensors.allocate(allocator, entry.inputs()->size()) || !symbols.allocate(allocator, symbolCount) ||
-      !capacity.allocate(allocator, symbolCount) ||
+      !sliceSymbols.allocate(allocator, symbolCount) || !capacity.allocate(allocator, symbolCount) ||
       !monitor.create(allocator, options.monitor != 0, entry.launches()->size(), options.trace_capacity))
     return outOfMemory();
   if (Status status = setCapacity(options))
@@ -81,9 +81,9 @@ Status Context::prepareLaunches() {
     operandCount += entry.launches()->Get(i)->operands()->size();
     paramCount += entry.launches()->Get(i)->params()->size();
   }
-  if (!sliceSymbols.allocate(allocator, symbolCount) || !planned.allocate(allocator, symbolCount) ||
-      !bufferOffsets.allocate(allocator, entry.buffers()->size()) || !operands.allocate(allocator, operandCount) ||
-      !params.allocate(allocator, paramCount) || !launcher.create(allocator, threads))
+  if (!planned.allocate(allocator, symbolCount) || !bufferOffsets.allocate(allocator, entry.buffers()->size()) ||
+      !operands.allocate(allocator, operandCount) || !params.allocate(allocator, paramCount) ||
+      !launcher.create(allocator, threads))
     return outOfMemory();
   return {};
 }
@@ -118,11 +118,6 @@ Status Context::setCapacity(const lathe_context_options &options) {
                                     entry.name()->c_str())
                              : Status();
   sliceLimit = capacity[static_cast<uint32_t>(entry.batch_symbol())];
-  if (program.device && options.max_batch > sliceLimit)
-    return fail(allocator, LATHE_UNSUPPORTED,
-                "micro-batches are only for the CPU: max_batch is %lld, the model was compiled for at most %lld; hint: "
-                "compile with a larger range",
-                static_cast<ll>(options.max_batch), static_cast<ll>(sliceLimit));
   batchLimit = options.max_batch > sliceLimit && sliceLimit ? options.max_batch : sliceLimit;
   return {};
 }
@@ -132,6 +127,11 @@ Status Context::reserveAll() {
     return status;
   if (entry.batch_symbol() >= 0)
     capacity[static_cast<uint32_t>(entry.batch_symbol())] = batchLimit;
+  havePlan = false;
+  return reserveOutputs();
+}
+
+Status Context::reserveOutputs() {
   for (uint32_t i = 0; i < outputs.size(); ++i) {
     if (Status status =
             shapeOf(program, *entry.outputs()->Get(i), capacity.data(), outputs[i].tensor, outputs[i].bytes))
@@ -139,7 +139,6 @@ Status Context::reserveAll() {
     if (Status status = growOutput(outputs[i], i))
       return status;
   }
-  havePlan = false;
   return {};
 }
 
@@ -291,12 +290,12 @@ Status Context::symbolValue(uint32_t symbol, int64_t &out) const {
 }
 
 void Context::memory(lathe_monitor &out) const {
+  for (const Output &output : outputs)
+    out.outputs += output.ownSize;
   if (executor)
     return executor->memory(out);
   out.arena = arena.size();
   out.scratch = scratch.size();
-  for (const Output &output : outputs)
-    out.outputs += output.ownSize;
 }
 
 } // namespace lathe::runtime

@@ -63,6 +63,7 @@ private:
   Status createExecutor(const lathe_context_options &options);
   Status setCapacity(const lathe_context_options &options);
   Status reserveAll();
+  Status reserveOutputs();
   Status plan(const int64_t *symbols);
   Status grow(Array<uint8_t> &block, uint64_t size, const char *what);
   Status growOutput(Output &output, uint32_t index);
@@ -70,6 +71,10 @@ private:
   Status checkInputs() const;
   Status checkRoom(uint32_t output) const;
   Status startOnDevice();
+  Status startSlice(int64_t first, bool sliced);
+  Status waitForSlice();
+  Status cutBatch(int64_t &slices) const;
+  int64_t sliceRows(int64_t slices, int64_t i) const;
   Status runBound();
   Status runSlice(int64_t first, bool sliced);
   Status runLaunch(uint32_t index, int64_t firstRow);
@@ -98,6 +103,7 @@ private:
   Launcher launcher;
   Array<cuda::Port> inputPorts, outputPorts; // for the executor
   bool started = false;                      // a run on the device that wait has not seen
+  int64_t startedRow = 0;                    // the first one of its slice that started last
   bool bound = false, havePlan = false, sharesThreads = false;
   bool weightsVerified = false; // all that this entry reads
   std::atomic<bool> cancelled{false};

@@ -74,23 +74,34 @@ Status Context::runAsync() {
   return status;
 }
 
-Status Context::runBound() {
-  if (entry.batch_symbol() < 0) {
-    if (Status status = plan(symbols.data()))
-      return status;
-    return runSlice(0, false);
-  }
-  auto batchSymbol = static_cast<uint32_t>(entry.batch_symbol());
-  // As few slices as possible, of almost equal size, so that none falls below what the profile allows.
-  int64_t batch = symbols[batchSymbol], least = program.table().symbols()->Get(batchSymbol)->min();
-  int64_t slices = batch > sliceLimit ? (batch - 1) / sliceLimit + 1 : 1, rows = batch / slices,
-          larger = batch % slices;
-  if (rows < least)
+// As few slices as possible, of almost equal size, so that none falls below what the profile allows.
+Status Context::cutBatch(int64_t &slices) const {
+  slices = 1;
+  if (entry.batch_symbol() < 0)
+    return {};
+  auto symbol = static_cast<uint32_t>(entry.batch_symbol());
+  int64_t batch = symbols[symbol], least = program.table().symbols()->Get(symbol)->min();
+  slices = batch > sliceLimit ? (batch - 1) / sliceLimit + 1 : 1;
+  if (batch / slices < least)
     return fail(allocator, LATHE_SHAPE, "a batch of %lld can't be cut into slices of %lld to %lld rows",
                 static_cast<ll>(batch), static_cast<ll>(least), static_cast<ll>(sliceLimit));
+  return {};
+}
+
+// Of slice i; the first ones have one more.
+int64_t Context::sliceRows(int64_t slices, int64_t i) const {
+  int64_t batch = symbols[static_cast<uint32_t>(entry.batch_symbol())];
+  return batch / slices + (i < batch % slices);
+}
+
+Status Context::runBound() {
+  int64_t slices;
+  if (Status status = cutBatch(slices))
+    return status;
   memcpy(sliceSymbols.data(), symbols.data(), symbols.size() * sizeof(int64_t));
-  for (int64_t i = 0, first = 0; i < slices; first += sliceSymbols[batchSymbol], ++i) {
-    sliceSymbols[batchSymbol] = rows + (i < larger);
+  for (int64_t i = 0, first = 0, rows = 0; i < slices; first += rows, ++i) {
+    if (slices > 1)
+      sliceSymbols[static_cast<uint32_t>(entry.batch_symbol())] = rows = sliceRows(slices, i);
     if (Status status = plan(sliceSymbols.data()))
       return status;
     if (Status status = runSlice(first, slices > 1))

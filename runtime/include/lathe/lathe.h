@@ -292,7 +292,8 @@ typedef struct lathe_context_options {
   lathe_reserve reserve;
   const lathe_symbol_value *capacity;
   uint32_t capacity_count;
-  int64_t max_batch;              /* 0: the profile's. More: larger batches run as micro-batches, with the same bits */
+  int64_t max_batch;              /* 0: the profile's. More: larger batches run as micro-batches, with the same bits on
+                                     a CPU; on a device all but the last one have ended when run_async returns */
   int32_t monitor;                /* 1: measure runs and launches, for monitor and launch_monitor */
   uint32_t trace_capacity;        /* number of launches and runs kept for trace, the latest; 0: none */
   const lathe_profiler *profiler; /* copied; NULL: none */

@@ -354,12 +354,53 @@ TEST_F(Cuda, CancelStopsTheNextRun) {
   run(2, 5);
 }
 
-TEST_F(Cuda, MicroBatchesAreRefused) {
+TEST_F(Cuda, LargerBatchesRunInSlices) {
   lathe_context_options options = contextOptions();
   options.max_batch = 9;
-  lathe_context *raw;
-  EXPECT_FAILS(api().context_create(program.get(), &options, &raw), LATHE_UNSUPPORTED,
-               "micro-batches are only for the CPU");
+  for (lathe_reserve reserve : {LATHE_RESERVE_GROW, LATHE_RESERVE_FIXED}) {
+    options.reserve = reserve;
+    create(options);
+    run(9, 5); // of at most 4 rows: three slices
+    run(4, 5);
+    run(6, 3);
+    GatherCase tooLarge(10, 5);
+    tooLarge.bind(context.get());
+    EXPECT_FAILS(api().run(context.get()), LATHE_SHAPE, "max_batch");
+  }
+
+  // The last slice may be at work still when the next run begins, which moves the outputs.
+  create(options);
+  GatherCase first(5, 2), second(9, 7);
+  std::vector<float> a(first.expected.size());
+  first.bind(context.get());
+  EXPECT_OK(api().set_output(context.get(), 0, a.data(), a.size() * 4));
+  EXPECT_OK(api().run_async(context.get()));
+  second.bind(context.get());
+  EXPECT_OK(api().set_output(context.get(), 0, nullptr, 0));
+  EXPECT_OK(api().run_async(context.get()));
+  EXPECT_EQ(a, first.expected);
+  EXPECT_OK(api().wait(context.get()));
+  second.expectOutput(context.get());
+
+  // In the device's memory; results only where the caller has some.
+  lathe_tensor ids = tensor(LATHE_I64, toDevice(second.ids), {9, 7}),
+               mask = tensor(LATHE_F32, toDevice(second.mask), {9, 7});
+  void *y = reinterpret_cast<void *>(allocate(second.expected.size() * 4));
+  EXPECT_OK(api().set_input_device(context.get(), 0, &ids));
+  EXPECT_OK(api().set_input_device(context.get(), 1, &mask));
+  EXPECT_OK(api().set_output_device(context.get(), 0, y, second.expected.size() * 4));
+  EXPECT_OK(api().run(context.get()));
+  EXPECT_EQ(fromDevice<float>(y, second.expected.size()), second.expected);
+  EXPECT_OK(api().set_output_device(context.get(), 0, nullptr, 0));
+  EXPECT_FAILS(api().run(context.get()), LATHE_UNSUPPORTED, "needs the caller's memory");
+
+  // Faults name the row of the whole batch.
+  GatherCase bad(9, 5);
+  bad.ids[7 * 5 + 2] = 99;
+  bad.bind(context.get());
+  EXPECT_OK(api().set_output(context.get(), 0, nullptr, 0));
+  EXPECT_FAILS(api().run(context.get()), LATHE_FAULT, "element [7, 2] is 99");
+  run(9, 5);
 }
 
 TEST_F(Cuda, PhasesAndLaunchesAreMeasured) {
