@@ -12,9 +12,17 @@
 #include "passes/Simplify/Pipeline.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
+#include "llvm/TargetParser/Host.h"
 
 using namespace mlir;
 using namespace lathe;
+
+std::string lathe::getHostCpuTarget() {
+  llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
+  bool hasV4 = llvm::all_of(ArrayRef<StringRef>{"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"},
+                            [&](StringRef feature) { return features.lookup(feature); });
+  return hasV4 ? "x86-64-v4" : "x86-64-v3";
+}
 
 void lathe::registerDialects(DialectRegistry &registry) {
   static bool registered = (registerLathePasses(), true); // by name, for pipelines

@@ -35,6 +35,9 @@ struct CompileOptions {
   std::function<void(Phase, double)> progress = [](Phase, double) {};
 };
 
+/// The CPU target that suits this machine best; the least of all where it can run none.
+std::string getHostCpuTarget();
+
 /// A context with all of Lathe's dialects.
 void registerDialects(mlir::DialectRegistry &registry);
 
