@@ -130,6 +130,8 @@ Value Elements::evaluateProduct(Operation *op, ArrayRef<Index> indices) {
   Value lhs = op->getOperand(0), rhs = op->getOperand(1);
   auto linear = dyn_cast<tfm::LinearOp>(op);
   auto matmul = dyn_cast<tfm::MatmulOp>(op);
+  if (linear && linear.getActivation())
+    fail(op, "quantizes its input, which only a kernel of its own does");
   bool transposeLhs = matmul && matmul.getTransposeA(),
        transposeRhs = linear ? linear.getTransposed() : matmul.getTransposeB();
   Type declared = tfm::getElementType(op->getResult(0)), element = getWide(declared);

@@ -226,7 +226,7 @@ void AttentionEmitter::emitBlock(Value keyBegin, Value keyCount, Value first) {
   e.loop(e.index(0), keyCount, columns, [&](Value column) {
     Value key = e.add(keyBegin, column);
     Value panel = e.mul(key, depth);
-    forRowTiles(e, queryCount, [&](Value row, Value count) {
+    forRowTiles(e, queryCount, e.sizes.rows, [&](Value row, Value count) {
       GemmTile tile{at(packedQueries, e.mul(row, depth)),         depth,         at(packedKeys, panel), depth,
                     at(scores, e.add(e.mul(row, block), column)), e.index(block)};
       tile.panelStride = columns > kWidth ? e.mul(depth, kWidth) : Value();
@@ -264,7 +264,7 @@ void AttentionEmitter::emitBlock(Value keyBegin, Value keyCount, Value first) {
   Value panelSize = e.mul(e.roundUp(keys, kWidth), kWidth);
   e.loop(e.index(0), width, columns, [&](Value column) {
     Value panel = e.mul(e.div(column, kWidth), panelSize);
-    forRowTiles(e, queryCount, [&](Value row, Value count) {
+    forRowTiles(e, queryCount, e.sizes.rows, [&](Value row, Value count) {
       GemmTile tile{at(scores, e.mul(row, block)),
                     e.index(block),
                     at(packedValues, e.add(panel, e.mul(keyBegin, kWidth))),

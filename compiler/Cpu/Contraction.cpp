@@ -4,6 +4,7 @@
 // input). A register tile's accumulators go through a small buffer in L1 to the epilogue, which reads them by an
 // override: it costs a store and a load per K multiply-adds, and the tile's code is shared by all kernels.
 #include "compiler/Cpu/Gemm.h"
+#include "compiler/Cpu/Quantized.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -22,11 +23,21 @@ public:
   void emit();
 
 private:
-  /// A contraction and where its panels and sums are for the current tile.
+  /// A contraction and where its panels and sums are for the current tile; of integers also the scales of its columns
+  /// and the sums of their codes.
   struct Operand {
     Contraction c;
-    Value n, panels, buffer;
+    Value n, panels, buffer, scales = {}, codeSums = {};
   };
+  void findScales(Operand &operand);
+  /// A tile of the product: rows from `row` of the block that begins at `begin`, columns from `column` of `count`.
+  struct Tile {
+    Value begin, row, rows, column, count, next; // `next`: the columns after these
+  };
+  void emitProduct(const Operand &operand, const Tile &at, Value share, Value target, Value stride);
+  Value loadSums(const Operand &operand, Value memory, const Index &flat, Value position, const Index &column);
+  int64_t getTileRows() { return integers ? getIntegerRows(e.sizes, product) : e.sizes.rows; }
+  void packRow(Value batch, Value row, Value position);
   void emitColumns(const schedule::Group &group, Value tileOffset, Value tileCount);
   void emitWholeRows();
   /// For each run of tiles with one job (batch, chunk): its number and its rows.
@@ -39,10 +50,7 @@ private:
     return readRows ? e.load(e.i64(), e.elementPtr(readNumbers, e.i64(), position)) : position;
   }
   Value getRows(Value batch, Value begin, Value count);
-  void setRows(GemmTile &tile, Value begin, Value row);
   Value getShare(Value rowCount);
-  void setColumns(GemmTile &tile, const Operand &operand, Value column, Value count, Value row, Value tileRows,
-                  Value share, Value next);
   void emitBlock(MutableArrayRef<Operand> operands, const schedule::Group &group, Value batch, Value rowBegin,
                  Value rowCount, Value columnBegin, Value columnEnd);
   void emitEpilogue(ArrayRef<Operand> operands, const schedule::Group &group, Value batch, Value rowBegin,
@@ -60,6 +68,11 @@ private:
   BlockArgument readRows; // or null: all are
   Value readNumbers;      // of the current job's rows that are read
   Value lhs;              // of the current row block
+  // Of a quantized lhs.
+  bool integers = false; // its codes meet the weights' own
+  Product product = Product::Words;
+  Value steps; // of K in a panel: depth, or a quarter of it
+  Value blockBegin, rowScales, rowZeros, floatRow;
 };
 } // namespace
 
@@ -202,22 +215,60 @@ Value ContractionEmitter::getRows(Value batch, Value begin, Value count) {
     Value base = e.getOperand(schedule::getMemory(first.lhs).getArgNumber());
     return e.elementPtr(base, e.f32(), e.mul(row, depth));
   }
-  e.loop(e.index(0), count, 1, [&](Value i) {
-    Value target = e.elementPtr(packedRows, e.f32(), e.mul(i, depth)), row = getRow(e.add(begin, i));
-    e.forLanes(depth, [&](Value k) {
-      e.storeVector(evaluateLhs(batch, row, e.lane(k, e.lanes)), e.elementPtr(target, e.f32(), k));
-    });
-  });
+  blockBegin = begin;
+  e.loop(e.index(0), count, 1, [&](Value i) { packRow(batch, getRow(e.add(begin, i)), i); });
   return packedRows;
 }
 
-/// The lhs of a tile at `row` of the block that begins at that position.
-void ContractionEmitter::setRows(GemmTile &tile, Value begin, Value row) {
-  bool picks = readRows && schedule::readsLhsInPlace(first);
-  tile.a = picks ? lhs : e.elementPtr(lhs, e.f32(), e.mul(row, depth));
-  tile.strideA = depth;
-  if (picks)
-    tile.rows = e.elementPtr(readNumbers, e.i64(), e.add(begin, row));
+/// Puts a row at a position of the packed ones: as it is, quantized and in f32 again, or as codes.
+void ContractionEmitter::packRow(Value batch, Value row, Value position) {
+  auto load = [&](Value k) { return e.broadcast(evaluateLhs(batch, row, e.lane(k, e.lanes))); };
+  Value target = integers ? e.elementPtr(packedRows, getCodeType(e, product),
+                                         e.mul(position, e.mul(steps, schedule::kIntegerDepth)))
+                          : e.elementPtr(packedRows, e.f32(), e.mul(position, depth));
+  if (!first.activation)
+    return e.forLanes(depth, [&](Value k) { e.storeVector(load(k), e.elementPtr(target, e.f32(), k)); });
+  Value kept = schedule::getMemory(first.lhs) ? Value() : floatRow;
+  if (integers) {
+    auto [scale, zero] = quantizeRow(e, first.activation, depth, kept, load, [&](Value k, Value codes) {
+      // What lies behind the row is written over by the next one's, or multiplied by 0.
+      Value wide = e.make<arith::FPToSIOp>(e.vec(e.i32()), codes);
+      e.storeVector(e.make<arith::TruncIOp>(e.vec(getCodeType(e, product)), wide),
+                    e.elementPtr(target, getCodeType(e, product), k));
+    });
+    e.store(scale, e.elementPtr(rowScales, e.f32(), position));
+    e.store(e.make<arith::FPToSIOp>(e.i32(), zero), e.elementPtr(rowZeros, e.i32(), position));
+    return;
+  }
+  auto [scale, zero] = quantizeRow(e, first.activation, depth, floatRow, load, [&](Value k, Value codes) {
+    e.storeVector(codes, e.elementPtr(floatRow, e.f32(), k));
+  });
+  e.forLanes(depth, [&, scale = scale, zero = zero](Value k) {
+    Value codes = e.loadVector(e.f32(), e.elementPtr(floatRow, e.f32(), k));
+    e.storeVector(e.mulf(e.subf(codes, zero), scale), e.elementPtr(target, e.f32(), k));
+  });
+}
+
+/// The columns' scales and sums of codes, which lie behind the panels.
+void ContractionEmitter::findScales(Operand &operand) {
+  Value columns = e.roundUp(operand.n, kWidth);
+  Value base = e.getOperand(cast<BlockArgument>(operand.c.rhs).getArgNumber());
+  operand.scales = e.elementPtr(base, e.f32(), e.mul(columns, steps));
+  operand.codeSums = e.elementPtr(operand.scales, e.f32(), columns);
+}
+
+/// Sums at an element of memory, finished: of integers without the zero point's part, and scaled. `position` is the
+/// row's among the packed ones, `column` the matrix'.
+Value ContractionEmitter::loadSums(const Operand &operand, Value memory, const Index &flat, Value position,
+                                   const Index &column) {
+  if (!integers)
+    return e.loadElements(memory, e.f32(), flat);
+  Value sums = e.loadElements(memory, e.i32(), flat), codeSums = e.loadElements(operand.codeSums, e.i32(), column);
+  Value zero = e.load(e.i32(), e.elementPtr(rowZeros, e.i32(), position));
+  sums = e.binary<arith::SubIOp>(sums, e.binary<arith::MulIOp>(codeSums, zero));
+  Value value = e.make<arith::SIToFPOp>(Elements::isVector(sums) ? Type(e.vec(e.f32())) : e.f32(), sums);
+  value = e.mulf(value, e.load(e.f32(), e.elementPtr(rowScales, e.f32(), position)));
+  return e.mulf(value, e.loadElements(operand.scales, e.f32(), column));
 }
 
 void ContractionEmitter::forJobs(Value begin, Value end, llvm::function_ref<void(Value, Value, Value)> body) {
@@ -236,19 +287,28 @@ Value ContractionEmitter::getShare(Value rowCount) {
   return e.div(e.index(256 * e.sizes.columns * sizeof(float)), rowCount);
 }
 
-/// Sets the tile's rhs, from `column` of the `count` that the panels hold, and asks for the columns from `next` on.
-void ContractionEmitter::setColumns(GemmTile &tile, const Operand &operand, Value column, Value count, Value row,
-                                    Value tileRows, Value share, Value next) {
-  tile.depth = depth;
-  tile.b = e.elementPtr(operand.panels, e.f32(), e.mul(column, depth));
+/// Puts the sums at `target`, rows `stride` apart, and asks for the columns from `next` on.
+void ContractionEmitter::emitProduct(const Operand &operand, const Tile &at, Value share, Value target, Value stride) {
+  Value panels = e.elementPtr(operand.panels, e.f32(), e.mul(at.column, steps)), panelStride, ahead, aheadStep;
   // Past the last panel, its columns once more: nothing reads those sums.
   if (e.sizes.columns > kWidth)
-    tile.panelStride = e.select(e.lessThan(e.add(column, kWidth), count), e.mul(depth, kWidth), e.index(0));
-  if (!schedule::getPanel(operand.c.rhs))
-    return;
-  Value ahead = e.elementPtr(operand.panels, e.f32(), e.mul(next, depth));
-  tile.ahead = e.bytePtr(ahead, e.div(e.mul(e.mul(row, share), depth), 256));
-  tile.aheadStep = e.ceilDiv(e.mul(tileRows, share), 256);
+    panelStride = e.select(e.lessThan(e.add(at.column, kWidth), at.count), e.mul(steps, kWidth), e.index(0));
+  if (schedule::getPanel(operand.c.rhs)) {
+    ahead = e.elementPtr(operand.panels, e.f32(), e.mul(at.next, steps));
+    ahead = e.bytePtr(ahead, e.div(e.mul(e.mul(at.row, share), steps), 256));
+    aheadStep = e.ceilDiv(e.mul(at.rows, share), 256);
+  }
+  if (integers) {
+    Value stride4 = e.mul(steps, schedule::kIntegerDepth);
+    Value a = e.elementPtr(lhs, getCodeType(e, product), e.mul(at.row, stride4));
+    return emitIntegerGemm(e, at.rows, e.sizes.columns,
+                           {product, a, stride4, panels, steps, target, stride, panelStride, ahead, aheadStep});
+  }
+  bool picks = readRows && schedule::readsLhsInPlace(first);
+  Value a = picks ? lhs : e.elementPtr(lhs, e.f32(), e.mul(at.row, depth));
+  Value numbers = picks ? e.elementPtr(readNumbers, e.i64(), e.add(at.begin, at.row)) : Value();
+  emitGemm(e, at.rows, e.sizes.columns,
+           {a, depth, panels, depth, target, stride, panelStride, numbers, ahead, aheadStep}, false);
 }
 
 /// Computes rows [rowBegin, rowBegin + rowCount) by columns [columnBegin, columnEnd), panels and lhs being in place.
@@ -257,15 +317,10 @@ void ContractionEmitter::emitBlock(MutableArrayRef<Operand> operands, const sche
   int64_t columns = e.sizes.columns;
   Value count = e.sub(columnEnd, columnBegin), share = getShare(rowCount);
   e.loop(e.index(0), count, columns, [&](Value column) {
-    forRowTiles(e, rowCount, [&](Value row, Value tileRows) {
-      for (Operand &operand : operands) {
-        GemmTile tile;
-        setRows(tile, rowBegin, row);
-        setColumns(tile, operand, column, count, row, tileRows, share, e.add(column, columns));
-        tile.c = operand.buffer;
-        tile.strideC = e.index(columns);
-        emitGemm(e, tileRows, columns, tile, false);
-      }
+    forRowTiles(e, rowCount, getTileRows(), [&](Value row, Value tileRows) {
+      for (Operand &operand : operands)
+        emitProduct(operand, {rowBegin, row, tileRows, column, count, e.add(column, columns)}, share, operand.buffer,
+                    e.index(columns));
       Value tileColumns = e.min(e.sub(count, column), e.index(columns));
       emitEpilogue(operands, group, batch, e.add(rowBegin, row), tileRows, e.add(columnBegin, column), tileColumns);
     });
@@ -281,8 +336,9 @@ void ContractionEmitter::emitEpilogue(ArrayRef<Operand> operands, const schedule
     auto emitVector = [&](Value position) {
       for (const Operand &operand : operands)
         e.override(operand.c.op->getResult(0), [=](ArrayRef<Index> indices) {
-          Value place = e.add(e.mul(i, e.sizes.columns), position);
-          Value sum = e.loadVector(e.f32(), e.elementPtr(operand.buffer, e.f32(), place));
+          Index place = e.lane(e.add(e.mul(i, e.sizes.columns), position));
+          Value packed = integers ? e.sub(e.add(rowBegin, i), blockBegin) : Value();
+          Value sum = loadSums(operand, operand.buffer, place, packed, e.lane(e.add(columnBegin, position)));
           return addBias(operand.c, sum, indices);
         });
       Index column = e.lane(e.add(columnBegin, position), e.lanes);
@@ -298,7 +354,7 @@ void ContractionEmitter::emitEpilogue(ArrayRef<Operand> operands, const schedule
     }
   };
   // Tiles have one of two sizes, mostly. Those run straight through: a loop of so few rows would mispredict its end.
-  int64_t rows = e.sizes.rows, unrolled = group.anchors.size() * group.results.size() == 1 ? 2 : 0;
+  int64_t rows = getTileRows(), unrolled = group.anchors.size() * group.results.size() == 1 ? 2 : 0;
   if (rows > 8 || !whole)
     unrolled = 0;
   std::function<void(int64_t)> choose = [&](int64_t skipped) {
@@ -343,7 +399,9 @@ void ContractionEmitter::emitColumns(const schedule::Group &group, Value tileOff
           packPanels(operand.c, batch, columnBegin, e.sub(columnEnd, columnBegin), target);
         else
           operand.panels = e.elementPtr(e.getOperand(cast<BlockArgument>(operand.c.rhs).getArgNumber()), e.f32(),
-                                        e.mul(columnBegin, depth));
+                                        e.mul(columnBegin, steps));
+        if (integers)
+          findScales(operand);
       }
       forRowBlocks(batch, rowBegin, rowEnd, [&](Value begin, Value count) {
         lhs = getRows(batch, begin, count);
@@ -362,6 +420,8 @@ void ContractionEmitter::emitWholeRows() {
     auto argument = dyn_cast<BlockArgument>(c.rhs);
     operand.panels =
         schedule::getPanel(c.rhs) ? e.getOperand(argument.getArgNumber()) : e.takeScratch(e.mul(depth, columns));
+    if (integers)
+      findScales(operand);
     operands.push_back(operand);
   }
   Values rowBuffers = takeRowBuffers(e);
@@ -378,13 +438,9 @@ void ContractionEmitter::emitWholeRows() {
           // After the last columns come the first ones again, for the next block of rows.
           Value next = e.add(column, e.sizes.columns);
           next = e.select(e.lessThan(next, operand.n), next, e.index(0));
-          forRowTiles(e, count, [&](Value row, Value tileRows) {
-            GemmTile tile;
-            setRows(tile, blockBegin, row);
-            setColumns(tile, operand, column, operand.n, row, tileRows, share, next);
-            tile.c = e.elementPtr(operand.buffer, e.f32(), e.add(e.mul(row, stride), column));
-            tile.strideC = stride;
-            emitGemm(e, tileRows, e.sizes.columns, tile, false);
+          forRowTiles(e, count, getTileRows(), [&](Value row, Value tileRows) {
+            emitProduct(operand, {blockBegin, row, tileRows, column, operand.n, next}, share,
+                        e.elementPtr(operand.buffer, e.f32(), e.add(e.mul(row, stride), column)), stride);
           });
         });
       }
@@ -395,7 +451,8 @@ void ContractionEmitter::emitWholeRows() {
           e.override(result, [=](ArrayRef<Index> indices) {
             Values dims = e.getDims(result);
             Index place = e.linearize(indices.drop_front(leading), ArrayRef<Value>(dims).drop_front(leading));
-            Value sum = e.loadElements(operand.buffer, e.f32(), e.add(e.uniform(e.mul(i, stride)), place));
+            Index flat = e.add(e.uniform(e.mul(i, stride)), place);
+            Value sum = loadSums(operand, operand.buffer, flat, i, place);
             return addBias(operand.c, sum, indices);
           });
         }
@@ -422,8 +479,18 @@ void ContractionEmitter::emit() {
     Values dims = e.getDims(first.lhs);
     depth = dims[dims.size() - (first.transposeLhs ? 2 : 1)];
   }
-  if (!schedule::readsLhsInPlace(first))
+  integers = llvm::all_of(contractions, schedule::isInteger);
+  if (integers)
+    product = getProduct(contractions);
+  steps = integers ? e.ceilDiv(depth, schedule::kIntegerDepth) : depth;
+  if (first.activation) {
+    packedRows = e.takeScratch(e.mul(e.roundUp(depth, schedule::kIntegerDepth), e.sizes.blockRows));
+    rowScales = e.takeScratch(e.index(e.sizes.blockRows));
+    rowZeros = e.takeScratch(e.index(e.sizes.blockRows));
+    floatRow = e.takeScratch(depth);
+  } else if (!schedule::readsLhsInPlace(first)) {
     packedRows = e.takeScratch(e.mul(depth, e.sizes.blockRows));
+  }
   if (first.kind != Contraction::Kind::Conv)
     readRows = schedule::getReadRows(e.kernel, e.plan.rows);
   if (readRows)

@@ -118,8 +118,8 @@ void cpu::emitGemm(Emitter &e, Value rows, int64_t columns, const GemmTile &tile
   choose(limit);
 }
 
-void cpu::forRowTiles(Emitter &e, Value rows, llvm::function_ref<void(Value, Value)> body) {
-  Value tiles = e.max(e.ceilDiv(rows, e.sizes.rows), e.index(1));
+void cpu::forRowTiles(Emitter &e, Value rows, int64_t most, llvm::function_ref<void(Value, Value)> body) {
+  Value tiles = e.max(e.ceilDiv(rows, most), e.index(1));
   Value size = e.div(rows, tiles), larger = e.rem(rows, tiles); // so many tiles have one row more
   e.loop(e.index(0), tiles, 1, [&](Value tile) {
     Value begin = e.add(e.mul(tile, size), e.min(tile, larger));

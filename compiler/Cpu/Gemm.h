@@ -18,7 +18,7 @@ struct GemmTile {
 /// width. An element's operations depend on neither, so a partial tile gives the same bits.
 void emitGemm(Emitter &e, Value rows, int64_t columns, const GemmTile &tile, bool accumulate);
 
-/// Cuts rows into register tiles of nearly one size, so that no small, slow one is left over.
-void forRowTiles(Emitter &e, Value rows, llvm::function_ref<void(Value begin, Value count)> body);
+/// Cuts rows into register tiles of at most so many and nearly one size, so that no small, slow one is left over.
+void forRowTiles(Emitter &e, Value rows, int64_t most, llvm::function_ref<void(Value begin, Value count)> body);
 
 } // namespace lathe::cpu

@@ -161,7 +161,7 @@ private:
       if (!elementType)
         return weight.emitOpError("expected an element type that packages can store, got ") << type, failure();
       Offset<Layout> layout;
-      if (stored.layout)
+      if (stored.layout && !tfm::getFormat(type))
         layout = CreateLayout(builder, type.getDimSize(stored.layout.getTransposed()),
                               type.getDimSize(!stored.layout.getTransposed()), stored.layout.getWidth(),
                               stored.layout.getTransposed());

@@ -36,13 +36,16 @@ void quantize(std::vector<double> &x, int64_t inner, Attribute activation) {
       zero = 0;
     } else {
       scale = (hi - lo) / most;
-      zero = scale > 0 ? std::nearbyint(-lo / scale) : 0;
+      scale = scale == 0 ? 1 : scale;
+      zero = std::nearbyint(-lo * (1 / scale));
     }
     scale = scale == 0 ? 1 : scale;
+    float inverse = 1 / scale;
     for (int64_t k = 0; k < inner; ++k) {
-      float code = std::nearbyint(static_cast<float>(x[row + k]) / scale) + zero;
+      float value = static_cast<float>(x[row + k]);
+      float code = std::isnan(value) ? least : std::nearbyint(value * inverse) + zero;
       x[row + k] = (static_cast<double>(std::min(std::max(code, least), most)) - zero) * scale;
-      if (isNan || !std::isfinite(scale))
+      if (dynamic && (isNan || !std::isfinite(scale)))
         x[row + k] = std::numeric_limits<double>::quiet_NaN();
     }
   }

@@ -46,8 +46,8 @@ static LogicalResult verifyBlock(StringRef constraint, ArrayRef<int64_t> shape, 
 }
 
 LogicalResult IntFormatAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType, EmitError emit) const {
-  if (!llvm::is_contained({2u, 3u, 4u, 8u}, getBits()))
-    return emit() << "C1: expected 2, 3, 4 or 8 bits, got " << getBits();
+  if (getBits() < 2 || getBits() > 8)
+    return emit() << "C1: expected 2 to 8 bits, got " << getBits();
   if (failed(verifyBlock("C2", shape, getBlock(), emit)))
     return failure();
   if (!isScaleType(getScale()))

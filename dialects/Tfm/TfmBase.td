@@ -88,7 +88,7 @@ def Tfm_IntFormatAttr : Tfm_FormatAttr<"IntFormat", "int"> {
     `block` gives the block's size along each dimension: [K, 1] of a KxN weight is per column, [32, 1] groups of 32, the shape
     itself per tensor; the last block may be partial. `scale` is the type in which scales are kept: f32, f16 or bf16.
     Example: `tensor<384x1536xf32, #tfm.int<bits = 4, block = [32, 1], scale = f16>>`.
-    C1: bits is 2, 3, 4 or 8. C2: block has an entry of at least 1 for each dimension. C3: the scale's type. C4: elements are f32.
+    C1: bits is 2 to 8. C2: block has an entry of at least 1 for each dimension. C3: the scale's type. C4: elements are f32.
   }];
   let parameters = (ins "unsigned":$bits, "::mlir::DenseI64ArrayAttr":$block, "::mlir::Type":$scale,
                         DefaultValuedParameter<"bool", "false">:$zero_points);
@@ -131,10 +131,10 @@ def Tfm_BitmapFormatAttr : Tfm_FormatAttr<"BitmapFormat", "bitmap"> {
 def Tfm_DynamicAttr : Tfm_Attr<"Dynamic", "dynamic"> {
   let summary = "each row (token) by its own range, when it is read";
   let description = [{
-    With lo = min(0, row), hi = max(0, row), levels = 2^bits - 1: scale = (hi - lo) / levels, or 1 if that is 0;
-    zero = round(-lo / scale); code = min(max(round(x / scale) + zero, 0), levels). Symmetric: scale = max|x| / (2^(bits-1) - 1),
-    codes are signed. Each division and product is rounded to f32, `round` to the nearest integer, halves to even.
-    C1: bits is 2 to 8.
+    With lo = min(0, row), hi = max(0, row), levels = 2^bits - 1: scale = (hi - lo) / levels, or 1 if that is 0; inverse = 1 / scale;
+    zero = round(-lo * inverse); code = min(max(round(x * inverse) + zero, 0), levels). Symmetric: scale = max|x| / (2^(bits-1) - 1),
+    codes are signed. Each step is rounded to f32, `round` to the nearest integer, halves to even. A row with an element that
+    isn't finite gives NaN. C1: bits is 2 to 8.
   }];
   let parameters = (ins "unsigned":$bits, DefaultValuedParameter<"bool", "false">:$symmetric);
   let assemblyFormat = "`<` struct(params) `>`";
@@ -142,7 +142,7 @@ def Tfm_DynamicAttr : Tfm_Attr<"Dynamic", "dynamic"> {
 def Tfm_StaticAttr : Tfm_Attr<"Static", "static"> {
   let summary = "the whole input by one scale and zero point, known when compiled";
   let description = [{
-    code = min(max(round(x / scale) + zero, 0), 2^bits - 1). C1: bits is 2 to 8. C2: scale is a positive f32, zero a code.
+    code = min(max(round(x * (1 / scale)) + zero, 0), 2^bits - 1), as in #tfm.dynamic; NaN becomes 0. C1: bits is 2 to 8. C2: scale is a positive f32, zero a code.
   }];
   let parameters = (ins "unsigned":$bits, "::mlir::FloatAttr":$scale, "int64_t":$zero);
   let assemblyFormat = "`<` struct(params) `>`";

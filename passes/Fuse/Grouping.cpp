@@ -236,6 +236,7 @@ private:
         SmallVector<Operation *> joined;
         for (Operation *linear : linears)
           if (cast<tfm::LinearOp>(linear).getInput() == first.getInput() &&
+              cast<tfm::LinearOp>(linear).getActivationAttr() == first.getActivationAttr() &&
               (isa<tfm::AttentionOp>(op) || linear->getResult(0).getType() == first.getType()))
             joined.push_back(linear);
         for (Operation *linear : joined)

@@ -12,7 +12,7 @@ def QuantizeWeightsPass : Pass<"lathe-quantize-weights", "::mlir::ModuleOp"> {
   let dependentDialects = ["::lathe::tfm::TfmDialect"];
   let options = [
     Option<"targets", "targets", "std::string", "\".*\"", "regular expression on the weights' names">,
-    Option<"format", "format", "std::string", "\"int8\"", "int8, int4, int3, int2, fp8e4m3, fp8e5m2, fp16 or bf16">,
+    Option<"format", "format", "std::string", "\"int8\"", "int8 to int2, fp8e4m3, fp8e5m2, fp16 or bf16">,
     Option<"group", "group", "int64_t", "0", "elements of K that share a scale; 0: all of them, -1: all of the weight">,
     Option<"zeroPoints", "zero-points", "bool", "false", "unsigned integers with a zero point for each group">,
     Option<"scale", "scale", "std::string", "\"f32\"", "the type of scales: f32, f16 or bf16">,

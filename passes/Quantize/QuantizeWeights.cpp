@@ -77,8 +77,9 @@ struct QuantizeWeights : lathe::impl::QuantizeWeightsPassBase<QuantizeWeights> {
     for (int64_t &size : block)
       size = std::max<int64_t>(size, 1);
     DenseI64ArrayAttr blocks = b.getDenseI64ArrayAttr(block);
-    unsigned bits =
-        llvm::StringSwitch<unsigned>(format).Case("int8", 8).Case("int4", 4).Case("int3", 3).Case("int2", 2).Default(0);
+    unsigned bits = 0;
+    if (StringRef name = format; name.consume_front("int") && (name.getAsInteger(10, bits) || bits < 2 || bits > 8))
+      return {};
     if (bits)
       return tfm::IntFormatAttr::get(&getContext(), bits, blocks, scaleType, zeroPoints);
     if (format == "fp16" || format == "bf16")

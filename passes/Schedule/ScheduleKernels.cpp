@@ -28,7 +28,10 @@ Formulas getContractionFormulas(kernel::FuncOp kernel, const KernelPlan &plan, c
   for (const Group &group : plan.groups)
     width = std::max(width, group.anchors.size());
   Dim tileRows = Dim::ceildiv(first.m, sizes.tileRows), scratch = 0;
-  if (!readsLhsInPlace(first))
+  if (first.activation) // and scales and zero points of the block's rows, and a row
+    scratch = scratch + floats(Dim(sizes.blockRows) * roundUp(first.k, kIntegerDepth)) +
+              Dim(2) * floats(sizes.blockRows) + floats(first.k);
+  else if (!readsLhsInPlace(first))
     scratch = scratch + floats(Dim(sizes.blockRows) * first.k);
   if (first.kind != Contraction::Kind::Conv && getReadRows(kernel, plan.rows))
     scratch = scratch + floats(Dim(2) * first.m); // numbers of the rows that are read, of 64 bits
@@ -156,8 +159,7 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
       return failure();
     Builder builder(&getContext());
     if (plan->strategy == Strategy::Contraction)
-      for (Operation *op : plan->anchors)
-        layOutWeight(kernel, *getContraction(op), launches);
+      layOutWeights(kernel, plan->anchors, launches, llvm::any_of(names, isCudaTarget));
     SmallVector<Attribute> schedules;
     for (const std::string &name : names) {
       if (isCudaTarget(name)) {
@@ -168,6 +170,8 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
         continue;
       }
       TileSizes sizes = *getTileSizes(name);
+      if (plan->strategy == Strategy::Contraction && getContraction(plan->anchors[0])->activation)
+        sizes.tileColumns *= 4; // each tile quantizes its rows again
       Formulas formulas = getFormulas(kernel, *plan, sizes);
       if (!formulas.tiles.isValid() || !formulas.scratch.isValid())
         return kernel.emitOpError("has dimensions whose product is too large");
@@ -181,19 +185,38 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
     return success();
   }
 
-  /// Panels for a weight that nothing else in the kernel reads and that every launch passes as it is stored.
-  void layOutWeight(kernel::FuncOp kernel, const Contraction &c, ArrayRef<kernel::LaunchOp> launches) {
-    auto argument = dyn_cast<BlockArgument>(c.rhs);
-    if (!argument || c.kind == Contraction::Kind::Conv || tfm::getDims(c.rhs).size() != 2 || !argument.hasOneUse() ||
-        !tfm::getElementType(c.rhs).isF32() || tfm::getFormat(c.rhs.getType()) ||
-        !cast<RankedTensorType>(c.rhs.getType()).hasStaticShape())
-      return;
-    bool weights = !launches.empty() && llvm::all_of(launches, [&](kernel::LaunchOp launch) {
-      return launch.getInputs()[argument.getArgNumber()].getDefiningOp<tfm::GetOp>();
+  /// Panels for weights that nothing else in the kernel reads and that every launch passes as they are stored. Weights
+  /// in a format have some where all of the kernel's products are integers' on every target.
+  void layOutWeights(kernel::FuncOp kernel, ArrayRef<Operation *> anchors, ArrayRef<kernel::LaunchOp> launches,
+                     bool hasCuda) {
+    auto isLaidOut = [&](Operation *op) {
+      Contraction c = *getContraction(op);
+      auto argument = dyn_cast<BlockArgument>(c.rhs);
+      if (!argument || c.kind == Contraction::Kind::Conv || tfm::getDims(c.rhs).size() != 2 || !argument.hasOneUse() ||
+          !tfm::getElementType(c.rhs).isF32() || !cast<RankedTensorType>(c.rhs.getType()).hasStaticShape())
+        return false;
+      return !launches.empty() && llvm::all_of(launches, [&](kernel::LaunchOp launch) {
+        return launch.getInputs()[argument.getArgNumber()].getDefiningOp<tfm::GetOp>();
+      });
+    };
+    bool integers = !hasCuda && llvm::all_of(anchors, [&](Operation *op) {
+      return isLaidOut(op) && hasIntegers(*getContraction(op));
     });
-    if (weights)
-      kernel.setArgAttr(argument.getArgNumber(), kernel::kLayoutAttr,
-                        kernel::PanelAttr::get(&getContext(), kPanelWidth, c.transposeRhs, 1));
+    for (Operation *op : anchors) {
+      Contraction c = *getContraction(op);
+      if (isLaidOut(op) && (integers || !tfm::getFormat(c.rhs.getType())))
+        kernel.setArgAttr(cast<BlockArgument>(c.rhs).getArgNumber(), kernel::kLayoutAttr,
+                          kernel::PanelAttr::get(&getContext(), kPanelWidth, c.transposeRhs, integers ? kIntegerDepth : 1));
+    }
   }
+
+  /// Whether rows of codes can meet the weight's own codes, one scale for each column (or fewer), in sums of 32 bits.
+  static bool hasIntegers(const Contraction &c) {
+    auto format = dyn_cast_or_null<tfm::IntFormatAttr>(tfm::getFormat(c.rhs.getType()));
+    int64_t depth = c.k.getConstant().value_or(INT64_MAX);
+    return c.activation && format && format.getBits() > 4 && !format.getZeroPoints() &&
+           format.getBlock()[c.transposeRhs ? 1 : 0] >= depth && depth <= kMostIntegers;
+  }
+  static constexpr int64_t kMostIntegers = 65536; // times 255 * 128 is below 2^31
 };
 } // namespace

@@ -76,7 +76,12 @@ BlockArgument schedule::getMemory(Value value) {
 }
 
 bool schedule::readsLhsInPlace(const Contraction &c) {
-  return getMemory(c.lhs) && !c.transposeLhs && tfm::getElementType(c.lhs).isF32();
+  return getMemory(c.lhs) && !c.transposeLhs && !c.activation && tfm::getElementType(c.lhs).isF32();
+}
+
+bool schedule::isInteger(const Contraction &c) {
+  kernel::PanelAttr panel = getPanel(c.rhs);
+  return c.activation && panel && panel.getDepth() == kIntegerDepth;
 }
 
 BlockArgument schedule::getReadRows(kernel::FuncOp kernel, const Dim &rows) {
@@ -123,6 +128,7 @@ std::optional<Contraction> schedule::getContraction(Operation *op) {
     c.batch = 1, c.k = x.back(), c.n = result.back();
     c.m = Dim::product(ArrayRef<Dim>(x).drop_back());
     c.transposeRhs = linear.getTransposed();
+    c.activation = linear.getActivationAttr();
     return c;
   }
   if (auto matmul = dyn_cast<tfm::MatmulOp>(op)) {
@@ -303,7 +309,8 @@ static FailureOr<KernelPlan> planContraction(kernel::FuncOp kernel, ArrayRef<Ope
     plan.rows = Dim::product(ArrayRef<Dim>(tfm::getDims(first.op->getResult(0))).take_front(2));
   for (Operation *op : anchors.drop_front()) {
     Contraction c = *getContraction(op);
-    if (c.kind == Contraction::Kind::Conv || c.lhs != first.lhs || c.batch != Dim(1) || first.batch != Dim(1))
+    if (c.kind == Contraction::Kind::Conv || c.lhs != first.lhs || c.batch != Dim(1) || first.batch != Dim(1) ||
+        c.activation != first.activation)
       return op->emitOpError("can't run in one kernel with ")
              << first.op->getName() << ": expected linears of one input";
   }

@@ -29,6 +29,7 @@ struct Contraction {
   mlir::Value lhs, rhs; // lhs: the rows; of a convolution, the weight
   Dim batch, m, n, k;   // batch: product of batch dimensions
   bool transposeLhs = false, transposeRhs = false;
+  mlir::Attribute activation; // how rows of the lhs are quantized, or null
 };
 /// Nothing for other ops and for integers.
 std::optional<Contraction> getContraction(mlir::Operation *op);
@@ -62,6 +63,8 @@ mlir::BlockArgument getMemory(mlir::Value value);
 bool readsLhsInPlace(const Contraction &contraction);
 /// The kernel's argument that is 0 for those of `rows` rows that nobody reads, or null: all are read.
 mlir::BlockArgument getReadRows(kernel::FuncOp kernel, const Dim &rows);
+/// Whether it is computed in integers: rows of 8-bit codes, and a weight in 8 bits that lies in panels of kIntegerDepth.
+bool isInteger(const Contraction &contraction);
 /// The panel layout of a kernel's argument, or null.
 kernel::PanelAttr getPanel(mlir::Value value);
 
@@ -83,6 +86,7 @@ std::optional<TileSizes> getTileSizes(llvm::StringRef target);
 mlir::NamedAttribute getTileAttr(mlir::MLIRContext *context, const TileSizes &sizes);
 mlir::FailureOr<TileSizes> readTileSizes(kernel::FuncOp kernel, kernel::ScheduleAttr schedule);
 inline constexpr int64_t kPanelWidth = 16;    // a cache line of f32; wider tiles read panels side by side
+inline constexpr int64_t kIntegerDepth = 4;   // codes of a column that an integer product reads together
 inline constexpr int64_t kMapElements = 4096; // of a tile of Map, roughly
 
 } // namespace lathe::schedule
