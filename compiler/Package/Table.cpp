@@ -1,6 +1,5 @@
 // program dialect -> FlatBuffer, one to one.
 #include "compiler/Package/Table.h"
-#include "dialects/Tfm/Formats.h"
 #include "lathe/kernel_abi.h"
 #include "mlir/IR/SymbolTable.h"
 #include "runtime/Package/Format.h"
@@ -166,7 +165,7 @@ private:
                               type.getDimSize(!stored.layout.getTransposed()), stored.layout.getWidth(),
                               stored.layout.getTransposed());
       Offset<RandomSource> random;
-      if (auto source = dyn_cast<tfm::RandomAttr>(weight.getSource()))
+      if (auto source = dyn_cast<tfm::RandomAttr>(weight.getSource()); source && stored.isRandom())
         random = CreateRandomSource(builder, source.getSeed(), source.getTensor(),
                                     static_cast<float>(source.getScale().getValueAsDouble()));
       offsets.push_back(CreateWeightDirect(builder, stored.name.c_str(), *elementType, stored.size,

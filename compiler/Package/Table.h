@@ -1,6 +1,7 @@
 // The package's table of contents, from a planned module.
 #pragma once
 #include "compiler/Package/Writer.h"
+#include "dialects/Tfm/Formats.h"
 
 namespace lathe::package {
 
@@ -11,7 +12,11 @@ struct StoredWeight {
   std::string name;    // unique
   uint64_t size;       // bytes as laid out
   uint64_t offset = 0; // in the weights' segment
-  bool isRandom() const { return llvm::isa<tfm::RandomAttr>(tfm::WeightOp(weight).getSource()); }
+  /// Whether it is made when the package is loaded.
+  bool isRandom() const {
+    tfm::WeightOp op = weight;
+    return llvm::isa<tfm::RandomAttr>(op.getSource()) && !tfm::getFormat(op.getType());
+  }
 };
 
 /// The FlatBuffer of the module; `weights` in the order in which entries first use them. Targets' code is in the

@@ -449,18 +449,22 @@ static std::vector<char> encodeSparse(RankedTensorType type, SparseFormatAttr fo
 static std::vector<char> encodeBitmap(RankedTensorType type, BitmapFormatAttr format, ArrayRef<float> values) {
   FormatLayout layout = *getFormatLayout(type);
   std::vector<char> bytes(layout.size);
+  // The greatest in magnitude; of equal ones the first.
+  std::vector<size_t> order(values.size());
+  std::iota(order.begin(), order.end(), size_t(0));
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return std::fabs(values[a]) > std::fabs(values[b]); });
+  for (size_t i = 0; i < format.getKept(); ++i)
+    putBits(bytes.data() + layout.indices, order[i], 1, 1);
   std::vector<float> kept;
   for (size_t i = 0; i < values.size(); ++i) {
     if (i % kBitmapRun == 0) {
       uint32_t before = kept.size();
       std::memcpy(bytes.data() + layout.tables + i / kBitmapRun * 4, &before, 4);
     }
-    if (values[i] != 0) {
-      putBits(bytes.data() + layout.indices, i, 1, 1);
+    if (getBits(bytes.data() + layout.indices, i, 1))
       kept.push_back(values[i]);
-    }
   }
-  assert(kept.size() == format.getKept());
   putKept(bytes, layout, getKept(format, type.getElementType()), kept);
   return bytes;
 }

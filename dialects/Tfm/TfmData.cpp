@@ -1,4 +1,5 @@
 // Verifiers, folds and canonicalisations of the ops that move elements.
+#include "dialects/Tfm/Formats.h"
 #include "dialects/Tfm/Verify.h"
 #include "mlir/IR/PatternMatch.h"
 
@@ -11,8 +12,8 @@ LogicalResult WeightOp::verify() {
   if (!type || !type.hasStaticShape())
     return emitOpError("C2: expected a static tensor type, got ") << getType();
   if (auto elements = dyn_cast<ElementsAttr>(getSource())) {
-    if (elements.getType() != type)
-      return emitOpError("C1: expected a literal of type ") << type << ", got " << elements.getType();
+    if (elements.getType() != getPlainType(type))
+      return emitOpError("C1: expected a literal of type ") << getPlainType(type) << ", got " << elements.getType();
     return success();
   }
   if (!isa<FileAttr, BlobAttr, RandomAttr>(getSource()))

@@ -6,7 +6,7 @@ def Tfm_WeightOp : Tfm_Op<"weight", [Symbol]> {
   let description = [{
     Lives at module level. The bytes stay outside the IR (file, blob, random), or are a small literal (`dense<...>`).
     Tied weights are one symbol. `origin` is the name that the model gave it.
-    C1: a literal's type is the weight's. C2: the type is static. C3: the source is #tfm.file, #tfm.blob, #tfm.random or an
+    C1: a literal's type is the weight's without a format; it is encoded. C2: the type is static. C3: the source is #tfm.file, #tfm.blob, #tfm.random or an
     elements attribute.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type, AnyAttr:$source, OptionalAttr<StrAttr>:$origin);

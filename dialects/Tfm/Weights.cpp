@@ -83,6 +83,13 @@ static std::vector<char> expandRandom(RandomAttr random, RankedTensorType type) 
   return bytes;
 }
 
+/// Elements as bytes of the type's format, if it has one.
+static std::vector<char> encodeExpanded(RankedTensorType type, std::vector<char> elements) {
+  if (!getFormat(type))
+    return elements;
+  return encode(type, ArrayRef<float>(reinterpret_cast<const float *>(elements.data()), type.getNumElements()));
+}
+
 llvm::Expected<ArrayRef<char>> Weights::getBytes(WeightOp weight) {
   auto fail = [&](const Twine &why) {
     return llvm::createStringError("weight '" + weight.getOrigin().value_or(weight.getSymName()) + "': " + why);
@@ -111,16 +118,14 @@ llvm::Expected<ArrayRef<char>> Weights::getBytes(WeightOp weight) {
   }
   tfm::BlobAttr blob = dyn_cast<tfm::BlobAttr>(source);
   if (auto elements = dyn_cast<DenseElementsAttr>(source)) {
-    if (!elements.isSplat() && !elements.getElementType().isInteger(1))
+    if (!elements.isSplat() && !elements.getElementType().isInteger(1) && !getFormat(type))
       return elements.getRawData();
-    blob = addBlob(weight.getContext(), expandLiteral(elements));
+    blob = addBlob(weight.getContext(), encodeExpanded(type, expandLiteral(elements)));
   } else if (auto random = dyn_cast<RandomAttr>(source)) {
-    if (getFormat(type))
-      return fail("random weights have no format");
     Type element = type.getElementType();
     if (!element.isF32() && !element.isF16() && !element.isBF16())
       return fail("random weights are f32, f16 or bf16");
-    blob = addBlob(weight.getContext(), expandRandom(random, type));
+    blob = addBlob(weight.getContext(), encodeExpanded(type, expandRandom(random, getPlainType(type))));
   }
   if (!blob)
     return fail("has no bytes");

@@ -1,5 +1,6 @@
 // Building the cases' modules.
 #include "test/conformance/Cases.h"
+#include "dialects/Tfm/Formats.h"
 #include "mlir/AsmParser/AsmParser.h"
 #include "mlir/IR/Verifier.h"
 #include "llvm/Support/ErrorHandling.h"
@@ -38,8 +39,10 @@ Value CaseBuilder::input(StringRef shape, StringRef element, Fill fill) {
   return main.getArgument(index);
 }
 
-Value CaseBuilder::weight(StringRef shape, double scale) {
+Value CaseBuilder::weight(StringRef shape, double scale, StringRef format) {
   RankedTensorType tensor = type(shape);
+  if (!format.empty())
+    tensor = tfm::withFormat(tensor, parseAttribute(format, builder.getContext()));
   std::string name = "w" + std::to_string(weights++);
   OpBuilder atModule(main);
   auto source =
@@ -108,7 +111,7 @@ OwningOpRef<ModuleOp> conformance::buildModule(MLIRContext &context, const Case 
 
 std::vector<Case> conformance::getCases() {
   std::vector<Case> cases;
-  for (auto get : {getElementwiseCases, getDataCases, getTransformerCases})
+  for (auto get : {getElementwiseCases, getDataCases, getTransformerCases, getCompressionCases})
     for (Case &one : get())
       cases.push_back(std::move(one));
   return cases;

@@ -26,8 +26,8 @@ public:
   /// `shape` is as "batch, sequence, 384"; "" is a scalar. `type` is as "f32".
   mlir::RankedTensorType type(llvm::StringRef shape, llvm::StringRef element = "f32");
   mlir::Value input(llvm::StringRef shape, llvm::StringRef element = "f32", Fill fill = {});
-  /// A weight with generated values in [-scale, scale).
-  mlir::Value weight(llvm::StringRef shape, double scale = 1);
+  /// A weight with generated values in [-scale, scale), in a format as "#tfm.int<...>" if one is given.
+  mlir::Value weight(llvm::StringRef shape, double scale = 1, llvm::StringRef format = "");
   /// `literal` is as "dense<[1, 2]> : tensor<2xi64>".
   mlir::Value constant(llvm::StringRef literal);
   /// An op by its name in the dialect; `attributes` is as "axis = 1 : i64, last = true".
@@ -67,6 +67,7 @@ struct Case {
 std::vector<Case> getElementwiseCases();
 std::vector<Case> getDataCases();
 std::vector<Case> getTransformerCases();
+std::vector<Case> getCompressionCases();
 /// All, in an order that doesn't change.
 std::vector<Case> getCases();
 
