@@ -169,7 +169,7 @@ FailureOr<kernel::ScheduleAttr> schedule::scheduleForCuda(kernel::FuncOp kernel,
     int64_t keys = widest <= 256 ? 64 : widest <= 512 ? 32 : 16, queries = 16 * warps;
     int64_t stage = keys * (pitchK + pitchV);
     tile.threads = 32 * warps;
-    tile.shared = queries * pitchK + (queries * pitchK + 2 * stage <= 98304 ? 2 : 1) * stage + 4 * warps;
+    tile.shared = queries * pitchK + 2 * stage + 4 * warps;
     if (hasWgmma(target, tfm::getElementType(op.getQuery())))
       queries = scheduleHopperAttention(op, *depth, *width, tile).value_or(queries);
     formulas.blocks = q[0] * Dim(static_cast<int64_t>(op.getHeads())) * Dim::ceildiv(q[1], queries);

@@ -171,6 +171,7 @@ std::vector<Case> conformance::getElementwiseCases() {
     reduce("reduce_max", "i64", axes, result, 0, integers);
   }
   reduce("reduce_prod", "f32", "1", "n, 1, m", 5, mild);
+  reduce("reduce_prod", "f32", "2", "n, 5, 1", 31, mild);
   reduce("reduce_min", "i32", "2", "n, 5, 1", 0, integers);
   for (const char *op : {"arg_max", "arg_min"})
     for (bool last : {false, true})

@@ -17,7 +17,7 @@ const std::vector<Binding> kTokens = {{{"batch", 1}, {"sequence", 1}},  {{"batch
 const std::vector<Binding> kCaches = {{{"batch", 1}, {"sequence", 1}, {"past", 0}},
                                       {{"batch", 2}, {"sequence", 1}, {"past", 31}},
                                       {{"batch", 7}, {"sequence", 5}, {"past", 5}},
-                                      {{"batch", 1}, {"sequence", 33}, {"past", 17}}};
+                                      {{"batch", 1}, {"sequence", 33}, {"past", 96}}}; // 129 keys
 const std::vector<Binding> kFew = {{{"batch", 1}, {"sequence", 1}}, {{"batch", 3}, {"sequence", 13}}};
 // Sequences of several tiles of every skeleton of attention.
 const std::vector<Binding> kFar = {{{"batch", 1}, {"sequence", 300}}, {{"batch", 2}, {"sequence", 150}}};
@@ -50,11 +50,11 @@ void addContractions(std::vector<Case> &cases) {
                          }});
       }
   cases.push_back({"linear_of_inputs",
-                   [](CaseBuilder &b) -> SmallVector<Value> { // no weight to pack
-                     Value x = b.input("n, 17"), w = b.input("17, 33"), bias = b.input("33");
+                   [](CaseBuilder &b) -> SmallVector<Value> { // no weight to pack; K is one past a step of any size
+                     Value x = b.input("n, 129"), w = b.input("129, 33"), bias = b.input("33");
                      return {b.op("linear", {x, w, bias}, b.type("n, 33"))};
                    },
-                   kRows, 17});
+                   kRows, 129});
   for (const char *activation : {"gelu", "relu", "tanh", "silu"})
     cases.push_back({std::string("linear_") + activation,
                      [=](CaseBuilder &b) -> SmallVector<Value> {
@@ -90,6 +90,21 @@ void addContractions(std::vector<Case> &cases) {
                      return {b.map("mul", {gate, half()})};
                    },
                    kFew, 1300});
+  for (const char *width : {"2048", "3072"}) // about the longest rows that a block keeps eight of: in 16 bits and in 32
+    cases.push_back({std::string("linear_norm_") + width,
+                     [n = std::string(width)](CaseBuilder &b) -> SmallVector<Value> {
+                       Value x = b.op("linear", {b.input("n, 40"), b.weight("40, " + n)}, b.type("n, " + n));
+                       return {b.op("layer_norm", {x}, b.type("n, " + n),
+                                    "epsilon = 1.0e-5 : f64, operandSegmentSizes = array<i32: 1, 0, 0>")};
+                     },
+                     {{{"n", 1}}, {{"n", 9}}},
+                     200});
+  cases.push_back({"linear_ring", // more steps of K than a ring of stages has, in more tiles than there may be blocks
+                   [](CaseBuilder &b) -> SmallVector<Value> {
+                     return {b.op("linear", {b.input("n, 520"), b.weight("520, 24")}, b.type("n, 24"))};
+                   },
+                   {{{"n", 1}}, {{"n", 300}}},
+                   520});
   cases.push_back({"linear_shared_input",
                    [](CaseBuilder &b) -> SmallVector<Value> {
                      Value x = b.input("batch, sequence, 48");
@@ -113,6 +128,14 @@ void addContractions(std::vector<Case> &cases) {
                      return {b.op("matmul", {x, y}, b.type("batch, 3, sequence, sequence"))};
                    },
                    kTokens, 16});
+  for (bool transposed : {false, true}) // as matmul_of_inputs
+    cases.push_back({transposed ? "matmul_batched_rows" : "matmul_batched_columns",
+                     [=](CaseBuilder &b) -> SmallVector<Value> {
+                       Value x = b.input("n, 2, 5, 40"), y = b.input(transposed ? "n, 2, 24, 40" : "n, 2, 40, 24");
+                       return {b.op("matmul", {x, y}, b.type("n, 2, 5, 24"), transposed ? "transpose_b" : "")};
+                     },
+                     {{{"n", 1}}, {{"n", 3}}},
+                     40});
   cases.push_back({"matmul_broadcast",
                    [](CaseBuilder &b) -> SmallVector<Value> {
                      Value x = b.input("batch, 1, 5, 17"), y = b.input("3, sequence, 17");
@@ -179,6 +202,7 @@ struct Mask {
   std::string biasShape, maskedRow = "nan";
   bool cached = false; // keys are past + sequence, else sequence
   bool far = false;    // sequences of several tiles
+  double range = 2;    // of queries and keys
 };
 
 /// Query, key, value, and the mask's operands; key and value have `past + sequence` rows where cached.
@@ -188,8 +212,9 @@ SmallVector<Value> attentionOperands(CaseBuilder &b, const Mask &mask, int64_t h
   if (mask.cached)
     b.input("past");
   std::string keys = mask.cached ? "past + sequence" : "sequence";
-  SmallVector<Value> values{b.input("batch, sequence, " + text(heads * width), "f32", {Fill::Uniform, -2, 2}),
-                            b.input("batch, " + keys + ", " + text(kvHeads * width), "f32", {Fill::Uniform, -2, 2}),
+  Fill fill{Fill::Uniform, -mask.range, mask.range};
+  SmallVector<Value> values{b.input("batch, sequence, " + text(heads * width), "f32", fill),
+                            b.input("batch, " + keys + ", " + text(kvHeads * width), "f32", fill),
                             b.input("batch, " + keys + ", " + text(kvHeads * valueWidth))};
   if (mask.bias)
     values.push_back(b.input(mask.biasShape, "f32", {Fill::Uniform, -3, 3}));
@@ -293,7 +318,7 @@ void addAttention(std::vector<Case> &cases, const char *name, Mask mask, int64_t
 }
 
 void addAttentions(std::vector<Case> &cases) {
-  Mask none, causal, padding, window, both, bias, softcap;
+  Mask none, causal, padding, window, both, bias, softcap, steep;
   causal.causal = true;
   padding.padding = true;
   addAttention(cases, "plain", none, 2, 2, 16, 16);
@@ -327,6 +352,12 @@ void addAttentions(std::vector<Case> &cases) {
   bias.padding = true;
   bias.maskedRow = "zero";
   addAttention(cases, "bias_padding", bias, 2, 2, 16, 16);
+  bias.maskedRow = "unmasked";
+  bias.biasShape = "batch, 2, sequence, sequence";
+  addAttention(cases, "bias_unmasked", bias, 2, 2, 16, 40);
+  steep.range = 20; // the greatest scores of two queries may be hundreds apart, and most weights are 0
+  addAttention(cases, "steep", steep, 2, 2, 16, 16);
+  cases.back().magnitude = steep.range * steep.range / 4;
   softcap.softcap = 2.5;
   addAttention(cases, "softcap", softcap, 2, 2, 16, 16);
   addAttention(cases, "groups", causal, 6, 2, 16, 16);
@@ -394,6 +425,14 @@ void addOthers(std::vector<Case> &cases) {
                        return {b.map("div", {x, b.map("maximum", {b.map("sqrt", {sum}), number(b, "0.125")})})};
                      }});
   }
+  cases.push_back({"layer_norm_long", // of which a row has many threads
+                   [](CaseBuilder &b) -> SmallVector<Value> {
+                     return {b.op("layer_norm", {b.input("n, 2500"), b.weight("2500"), b.weight("2500")},
+                                  b.type("n, 2500"),
+                                  "epsilon = 1.0e-5 : f64, operandSegmentSizes = array<i32: 1, 1, 1>")};
+                   },
+                   {{{"n", 1}}, {{"n", 3}}},
+                   2500});
   cases.push_back({"layer_norm_plain",
                    [](CaseBuilder &b) -> SmallVector<Value> {
                      return {b.op("layer_norm", {b.input("batch, sequence, 48")}, b.type("batch, sequence, 48"),
@@ -440,6 +479,8 @@ void addOthers(std::vector<Case> &cases) {
                          return {b.op("reshape", {all}, b.type("batch, sequence, 36"))};
                        }});
     }
+  std::vector<Binding> padded = kTokens;
+  padded.push_back({{"batch", 1}, {"sequence", 64}}); // two tiles of rows, all of which are read
   cases.push_back({"padded_encoder",
                    [](CaseBuilder &b) -> SmallVector<Value> { // of a layer, rows of padding aren't computed
                      RankedTensorType rows = b.type("batch, sequence, 64");
@@ -467,7 +508,7 @@ void addOthers(std::vector<Case> &cases) {
                      Value weights = b.op("cast", {mask}, b.type("batch, sequence"));
                      return {b.op("mean_pool", {y, weights}, b.type("batch, 64"), "floor = 1.0e-9 : f64")};
                    },
-                   kTokens, 200});
+                   padded, 200});
   cases.push_back(cases.back());
   cases.back().name = "encoder_far_padded"; // tiles of padding alone
   cases.back().bindings = {{{"batch", 2}, {"sequence", 300}}};

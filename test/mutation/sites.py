@@ -7,7 +7,9 @@ Untch, Offutt and Harrold 1993): a kernel is compiled once, not once for each mu
             initialises or changes an integer, is returned
   bound     a comparison with one more: < becomes <=, >= becomes >
   guard     a condition of an if, or one side of &&, that always holds
-Which expressions are integers only the compiler knows: `shifted` leaves others as they are and says so.
+Which expressions are integers only the compiler knows: `shifted` leaves others as they are and says so. What the emulator
+doesn't compile has no sites, and neither have the bits of values: what goes into a fragment's registers, what is rounded,
+packed or cast.
 
 A tokenizer that knows how clang-format sets the text is enough: a comparison has spaces around it, template arguments
 have none.
@@ -24,6 +26,9 @@ KEYWORDS_BEFORE_EXPRESSION = {"return", "else", "case", "const"}
 TOKEN = re.compile(r"""(?P<space>\s+|//[^\n]*|/\*.*?\*/|\#(?:[^\n]*\\\n)*[^\n]*)|(?P<name>[A-Za-z_]\w*)
     |(?P<number>\d[\w.']*)|(?P<text>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')
     |(?P<sign>::|->|\+\+|--|&&|\|\||<<=|>>=|[-+*/%&|^=!<>]=|\.\.\.|<<|[^\w\s])""", re.X | re.S)
+VALUES = {"to_tf32", "pack", "bit_cast"}  # their arguments and results
+REGISTERS = {"r", "rows", "columns"}  # of fragments
+NOT_EMULATED = re.compile(r"^#else.*?^#endif|^#ifndef LATHE_CUDA_SIM.*?^#endif", re.M | re.S)
 CLOSES = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -47,7 +52,7 @@ class Finder:
     def __init__(self, source):
         self.source = source
         self.tokens = []  # (text, begin, end)
-        for match in TOKEN.finditer(source):
+        for match in TOKEN.finditer(NOT_EMULATED.sub(lambda m: re.sub(r"[^\n]", " ", m.group()), source)):
             if match.lastgroup != "space":
                 self.tokens.append((match.group(), match.start(), match.end()))
         self.sites = []
@@ -181,6 +186,7 @@ class Finder:
                     self.add("argument", function, a, b, f"{n} of {self.at(i - 2)}: ")
         elif text == "[":
             declares = self.is_name(i - 2) and self.at(i - 2) not in KEYWORDS_BEFORE_EXPRESSION or self.at(i - 2) == ">"
+            declares |= self.at(self.pair[i] + 1) == "=" and self.at(self.pair[i] + 2) == "{"
             if self.is_name(i - 1) and declares:
                 self.declared.add(self.pair[i])
             elif i - 1 in self.declared:  # its next dimension
@@ -192,10 +198,11 @@ class Finder:
                 self.add("subscript", function, i + 1, self.pair[i] - 1, self.at(base) + ": ")
         elif text in ("=", "+=", "-=", "^=", "|=", "&=", "<<=", ">>=", "*="):
             end = self.run_end(i + 1, last, {";", ","})
-            if self.at(i + 1) != "{" and not (text == "=" and self.at(i + 1) in ("[",)):
-                target = i - 1
-                while self.at(target) in ("]", ")"):
-                    target = self.pair[target] - 1
+            target = i - 1
+            while self.at(target) in ("]", ")"):
+                target = self.pair[target] - 1
+            value = self.at(i + 1) in VALUES or self.at(target - 1) == "." and self.at(target) in REGISTERS
+            if self.at(i + 1) != "{" and not (text == "=" and self.at(i + 1) in ("[",)) and not value:
                 self.add("place", function, i + 1, end, f"{self.at(target)} {text} ")
         elif text in ("<", ">", "<=", ">=") and i not in self.pair and self.spaced(i) and self.spaced(i + 1):
             stops = {"&&", "||", "?", ":", ";", ",", "==", "!="}
@@ -216,7 +223,7 @@ class Finder:
                 self.add("guard", function, i + 1, close - 1, "if ")
             return
         name = self.callee(i)
-        if name is None or close == i + 1 or self.at(name).startswith("__"):
+        if name is None or close == i + 1 or self.at(name).startswith("__") or self.at(name) in VALUES:
             return
         for n, (a, b) in enumerate(self.split(i + 1, close - 1)):
             if self.at(a) not in ("{", "[") and self.at(a)[0] != '"':

@@ -267,6 +267,10 @@ void checkWgmmaAtExit(Block &b) {
 }
 } // namespace lathe::sim
 
+void device::sim_wgmma_descriptor(u32 bits, Site site) {
+  if (bits % 16)
+    here->fail(site, "wgmma_descriptor of bytes that aren't multiples of 16: the last four bits are lost");
+}
 void device::sim_wgmma(const SimWgmma &what, Site site) {
   here->collective(Collective::wgmma, &what, nullptr, site, true, [&](Warp &w) { issue(w, site); });
 }

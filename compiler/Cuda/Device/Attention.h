@@ -24,8 +24,7 @@ template <class Op> struct Attention {
   static constexpr u32 kWarps = kWidest <= 512 ? 4 : 2, kThreads = 32 * kWarps, kQueries = 16 * kWarps;
   static constexpr u32 kKeys = kWidest <= 256 ? 64 : kWidest <= 512 ? 32 : 16;
   static constexpr u32 kTileQ = kQueries * kPitchK, kTileK = kKeys * kPitchK, kStage = kTileK + kKeys * kPitchV;
-  static constexpr u32 kStages = kTileQ + 2 * kStage <= 98304 ? 2 : 1;
-  static constexpr u32 kWords = kTileQ + kStages * kStage; // behind the tiles: a word for each warp
+  static constexpr u32 kWords = kTileQ + 2 * kStage; // behind two stages: a word for each warp
   static constexpr u32 kChunk = 16 / sizeof(T);
   static constexpr u32 kScores = kKeys / 8, kSums = (Op::kWidth + 15) / 16 * 2; // blocks of eight columns
   static constexpr bool kRestricted = Op::kPadding || Op::kCausal || Op::kWindow;
@@ -289,23 +288,15 @@ template <class Op> struct Attention {
     }
     u32 stage = 0;
     for (index begin = from; begin < to; begin += kKeys) {
-      if constexpr (kStages == 2) {
-        bool more = begin + kKeys < to;
-        if (more)
-          load_keys(begin + kKeys, stage ^ 1);
-        else
-          cp_async_commit();
-        cp_async_wait<1>();
-      } else {
-        cp_async_wait<0>();
-      }
+      if (begin + kKeys < to)
+        load_keys(begin + kKeys, stage ^ 1);
+      else
+        cp_async_commit();
+      cp_async_wait<1>();
       sync_block();
       multiply(state, begin, stage);
       sync_block(); // before the tile is loaded anew
-      if constexpr (kStages == 2)
-        stage ^= 1;
-      else if (begin + kKeys < to)
-        load_keys(begin + kKeys, 0);
+      stage ^= 1;
     }
     store(state);
   }

@@ -105,8 +105,8 @@ struct Contraction {
   /// Lists the tile's rows among those that are read; whether there are any.
   LATHE_DEVICE bool list_rows() const {
     index seen = 0;
-    for (u32 i = Threads::rank(); i < kTileRows; i += kThreads)
-      numbers().store(i, ~0u);
+    if (Threads::rank() < kTileRows)
+      numbers().store(Threads::rank(), ~0u);
     Threads::sync();
     for (index begin = 0; begin < rows && seen < first + kTileRows; begin += kThreads) {
       index i = begin + Threads::rank();
@@ -244,8 +244,7 @@ struct Contraction {
       load(step + kStages - 1);
       multiply(sums, u32(step) % kStages * kStage);
     }
-    cp_async_wait<0>();
-    sync_block();
+    sync_block(); // none is under way: the last groups are empty
     u32 firstRow = warp() / kWarpColumns * kM * 16 + lane() / 4;
     u32 firstColumn = warp() % kWarpColumns * kN * 8 + lane() % 4 * 2;
 #pragma unroll

@@ -124,7 +124,7 @@ template <class Group> struct Hopper {
     return shared<float>(kSums + (((group * kAnchors + anchor) * 64 + r) * kPitchSums + c) * 4);
   }
 
-  static LATHE_DEVICE void multiply(float (&sums)[kAnchors][kColumns / 2], u32 stage, bool accumulate) {
+  static LATHE_DEVICE void multiply(float (&sums)[kAnchors][kColumns / 2], u32 stage) {
     constexpr bool kAcross = Tile::kAcross;
     u32 a = shared<T>(stage + (warp() / 4 - 1) * 64 * 128).address(0);
 #pragma unroll
@@ -136,7 +136,7 @@ template <class Group> struct Hopper {
         u64 left = wgmma_descriptor(a + k * 32, 16, 1024, Swizzle::bytes128);
         u64 right =
             wgmma_descriptor(b + k * (kAcross ? 2048 : 32), kAcross ? Tile::kDepth * 128 : 16, 1024, Swizzle::bytes128);
-        wgmma_m64k16<int(kColumns), T, false, kAcross>(sums[anchor], left, right, accumulate || k > 0);
+        wgmma_m64k16<int(kColumns), T, false, kAcross>(sums[anchor], left, right, true);
       }
   }
 
@@ -157,7 +157,7 @@ template <class Group> struct Hopper {
       for (u32 anchor = 0; anchor < kAnchors; ++anchor)
         wgmma_pin(sums[anchor]);
       wgmma_fence();
-      multiply(sums, stage * Tile::kStage, true);
+      multiply(sums, stage * Tile::kStage);
       wgmma_commit();
       // The products of the step before have ended: its stage is free.
       wgmma_wait<1>();
@@ -168,7 +168,7 @@ template <class Group> struct Hopper {
 #pragma unroll
     for (u32 anchor = 0; anchor < kAnchors; ++anchor)
       wgmma_pin(sums[anchor]);
-    if (steps > 0 && lane() == 0)
+    if (lane() == 0)
       mbarrier_arrive(empty((state.step - 1) % kStages));
     store(t, sums);
     if constexpr (Group::kWhole)

@@ -25,7 +25,15 @@ namespace device {
 
 enum class Swizzle : u32 { none = 0, bytes128 = 1, bytes64 = 2, bytes32 = 3 };
 
-LATHE_DEVICE u64 wgmma_descriptor(u32 address, u32 leading, u32 stride, Swizzle swizzle) {
+#ifdef LATHE_CUDA_SIM
+extern "C" void sim_wgmma_descriptor(u32 bits, Site);
+#endif
+
+// All in bytes, multiples of 16.
+LATHE_DEVICE u64 wgmma_descriptor(u32 address, u32 leading, u32 stride, Swizzle swizzle LATHE_AND_SITE) {
+#ifdef LATHE_CUDA_SIM
+  sim_wgmma_descriptor(address | leading | stride, site);
+#endif
   return u64((address & 0x3ffff) >> 4) | u64((leading & 0x3ffff) >> 4) << 16 | u64((stride & 0x3ffff) >> 4) << 32 |
          u64(swizzle) << 62;
 }

@@ -306,6 +306,18 @@ KERNEL descriptor_pattern(float *out, const __grid_constant__ TensorMap map, int
 }
 LATHE_SIM_KERNEL(descriptor_pattern)
 
+KERNEL descriptor_bits(float *out, const __grid_constant__ TensorMap map, int fixed) {
+  Operands operands = make_operands();
+  float d[4];
+  u64 a = wgmma_descriptor(shared<f16>(0).address(fixed ? 0 : 1), 1024, 128, Swizzle::none); // DEFECT descriptor_bits
+  wgmma_fence();
+  wgmma_m64k16<8, f16>(d, a, operands.b, false);
+  wgmma_commit();
+  wgmma_wait<0>();
+  finish(out, d);
+}
+LATHE_SIM_KERNEL(descriptor_bits)
+
 KERNEL sums_touched(float *out, const __grid_constant__ TensorMap map, int fixed) {
   Operands operands = make_operands();
   float d[4];
