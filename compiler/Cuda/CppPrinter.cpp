@@ -310,6 +310,15 @@ bool CppPrinter::printIf(Operation &op) {
   return true;
 }
 
+std::string CppPrinter::getMemory(Value base, Type element) {
+  std::string bytes;
+  for (auto part = base.getDefiningOp<LLVM::GEPOp>(); part; part = base.getDefiningOp<LLVM::GEPOp>()) {
+    bytes += (bytes.empty() ? "" : " + ") + get(part.getDynamicIndices()[0]);
+    base = part.getBase();
+  }
+  return bytes.empty() ? get(base) : get(base) + ".part<" + getTypeName(element) + ">(" + bytes + ")";
+}
+
 bool CppPrinter::print(Operation &op) {
   if (isInlined(&op) || (op.use_empty() && isa_and_nonnull<arith::ArithDialect, math::MathDialect>(op.getDialect())))
     return true;
@@ -319,8 +328,8 @@ bool CppPrinter::print(Operation &op) {
     return printIf(op);
   if (auto load = dyn_cast<LLVM::LoadOp>(op)) {
     auto gep = load.getAddr().getDefiningOp<LLVM::GEPOp>();
-    std::string text =
-        gep ? get(gep.getBase()) + ".load(" + get(gep.getDynamicIndices()[0]) + ")" : get(load.getAddr()) + ".load(0)";
+    std::string text = gep ? getMemory(gep.getBase(), load.getType()) + ".load(" + get(gep.getDynamicIndices()[0]) + ")"
+                           : get(load.getAddr()) + ".load(0)";
     line() << "const " << declare(load.getResult()) << " = " << text << ";\n";
     return true;
   }

@@ -29,6 +29,8 @@ public:
 private:
   bool print(mlir::Operation &op);
   std::string get(mlir::Value value);
+  /// What a load of the element reads from: an operand, or a part of one.
+  std::string getMemory(mlir::Value base, mlir::Type element);
   std::string getExpression(mlir::Operation *op);
   std::string declare(mlir::Value value);
   void assign(mlir::ValueRange targets, mlir::ValueRange values);

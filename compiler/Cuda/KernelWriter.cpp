@@ -1,6 +1,8 @@
 // The frame of a kernel's source.
 #include "compiler/Cuda/KernelWriter.h"
 #include "compiler/Cuda/CppPrinter.h"
+#include "dialects/Tfm/Formats.h"
+#include "dialects/Tfm/Weights.h"
 #include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
@@ -8,6 +10,8 @@ using namespace lathe;
 using namespace lathe::cuda;
 
 std::string KernelWriter::getStoredType(Value tensor) {
+  if (tfm::getFormat(tensor.getType()))
+    return "u8";
   Type element = getSignless(tfm::getElementType(tensor));
   return element.isInteger(1) ? "i8" : getTypeName(element);
 }
@@ -177,7 +181,9 @@ FailureOr<std::string> KernelWriter::write(StringRef symbol) {
     std::string type = (isResult ? "" : "const ") + getStoredType(tensor);
     os << "  Global<" << type << "> " << operand << "; // " << tensor.getType() << "\n";
     list += type + " *" + operand + ", ";
-    std::string count = printCount(tensor.getType());
+    bool hasFormat = static_cast<bool>(tfm::getFormat(tensor.getType()));
+    std::string count = hasFormat ? std::to_string(*tfm::getByteSize(cast<RankedTensorType>(tensor.getType())))
+                                  : printCount(tensor.getType());
     if (panelWidth) {
       auto matrix = cast<RankedTensorType>(tensor.getType());
       auto panel = schedule::getPanel(tensor);

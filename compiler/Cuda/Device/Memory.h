@@ -164,6 +164,16 @@ template <class T> struct Global {
     *reinterpret_cast<Vector<T, N> *>(pointer + i) = value;
   }
 
+  // What lies from that byte on, as elements of A: a part of a weight in a format, which kernels only read.
+  template <class A> LATHE_DEVICE Global<const A> part(index bytes) const {
+    const A *begin = reinterpret_cast<const A *>(reinterpret_cast<const u8 *>(pointer) + bytes);
+#ifdef LATHE_CUDA_SIM
+    return {begin, (count * index(sizeof(T)) - bytes) / index(sizeof(A)), nullptr};
+#else
+    return {begin};
+#endif
+  }
+
   // For cp.async: the address of `elements` elements from i on, checked as if they were loaded.
   LATHE_DEVICE T *address(index i, u32 elements = 1 LATHE_AND_SITE) const {
 #ifdef LATHE_CUDA_SIM
