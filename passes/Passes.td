@@ -2,6 +2,7 @@
 // --lathe-quantize-weights, the test quantize-weights.mlir.
 include "mlir/Pass/PassBase.td"
 include "passes/Simplify/Simplify.td"
+include "passes/Structure/Structure.td"
 include "passes/Precision/Precision.td"
 include "passes/Quantize/Quantize.td"
 include "passes/Fuse/Fuse.td"

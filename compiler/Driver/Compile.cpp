@@ -106,6 +106,9 @@ FailureOr<OwningOpRef<ModuleOp>> lathe::compileToModule(MLIRContext &context, co
     if (info.phase <= options.from || info.phase > std::min(options.to, Phase::Plan))
       continue;
     options.progress(info.phase, 0);
+    if (info.phase == Phase::Compress && options.recipe && !options.recipe->stages.empty())
+      return emitError(module->get().getLoc(), "no stage of a recipe can be run yet; hint: --compress-passes runs "
+                                               "single passes");
     if (info.phase == Phase::Compress && !options.calibration.empty() &&
         failed(calibrate(module->get(), options.calibration, options.calibrationSamples,
                          [&](double part) { options.progress(Phase::Compress, part); })))

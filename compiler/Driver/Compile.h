@@ -3,6 +3,7 @@
 #include "compiler/Driver/Phases.h"
 #include "compiler/Onnx/Import.h"
 #include "compiler/Package/Summary.h"
+#include "compiler/Recipe/Recipe.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 #include <functional>
@@ -33,6 +34,8 @@ struct CompileOptions {
   /// Told at the start of each phase (of what is read, for `from`), and as emit and package go on: the phase, and the
   /// part of it that is done, from 0 to 1. May be called from other threads, one at a time.
   std::function<void(Phase, double)> progress = [](Phase, double) {};
+  /// What the phase compress does to which weights.
+  std::optional<recipe::Recipe> recipe;
 };
 
 /// The CPU target that suits this machine best; the least of all where it can run none.

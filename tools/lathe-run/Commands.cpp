@@ -24,7 +24,7 @@ void printFlag(const Flag &flag) {
 }
 
 std::string usageLine(const std::string &program, const Command &command, bool implied) {
-  std::string line = "usage: " + program + " " + command.name + (implied ? "" : " MODEL");
+  std::string line = "usage: " + program + " " + command.name + (implied ? "" : std::string(" ") + command.subject);
   return line + (*command.operands ? " " : "") + command.operands + " [flags]";
 }
 
@@ -79,7 +79,9 @@ int runCommandMain(const std::string &program, const Command &command, const std
     model = *implied;
   } else {
     if (arguments.positional.empty())
-      return fail("which model? " + usageLine(program, command, false), kUsage);
+      return fail((command.subject == std::string_view("MODEL") ? "which model? " : "what? ") +
+                      usageLine(program, command, false),
+                  kUsage);
     model.path = arguments.positional.front();
     arguments.positional.erase(arguments.positional.begin());
   }

@@ -28,6 +28,7 @@ struct Command {
   size_t maxOperands;   // besides MODEL
   std::vector<Flag> flags;
   int (*run)(const ModelSource &model, const Arguments &arguments); // operands are arguments.positional
+  const char *subject = "MODEL"; // what the first operand is, which becomes the model's path
 };
 
 extern const Command verifyCommand, runCommand, benchCommand, inspectCommand;

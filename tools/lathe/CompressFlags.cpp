@@ -14,6 +14,8 @@ const std::vector<Flag> &tool::compressFlags() {
        "for mixed: a data set that says what no bound is known of; a folder with NAME.npy for each input, samples\n"
        "along axis 0, or an .npz, or test_data_set_N"},
       {"--calibration-samples", "N", "only its first N samples (default: 64, for the reference executor runs them)"},
+      {"--compress", "LEVEL", "a recipe that ships: light, medium, medium-sparse, full, full-sparse; see lathe recipe"},
+      {"--recipe", "FILE", "a recipe of your own: docs/recipes.md"},
       {"--compress-passes", "PASSES", "passes that compress runs, as lathe-opt takes them, for work on one of them"},
       {"--allow-fallback", nullptr, "what can't be had in the precision asked for is f32, and reported"},
   };
@@ -27,6 +29,24 @@ bool tool::readCompressFlags(const Arguments &arguments, CompileOptions &options
     error = "--precision: expected one of " + llvm::join(known, ", ") + ", got '" + options.precision + "'";
     return false;
   }
+  auto level = arguments.value("--compress"), file = arguments.value("--recipe");
+  if (level && file) {
+    error = "--compress and --recipe are both recipes; hint: lathe recipe " + *level + " prints one to edit";
+    return false;
+  }
+  if (level && !recipe::getShippedRecipe(*level)) {
+    error = "--compress: expected one of " + llvm::join(recipe::getShippedRecipes(), ", ") + ", got '" + *level + "'";
+    return false;
+  }
+  if (level || file) {
+    auto recipe = readRecipe(level ? *level : *file, error);
+    if (failed(recipe)) {
+      if (error.empty())
+        error = "the recipe makes no sense";
+      return false;
+    }
+    options.recipe = std::move(*recipe);
+  }
   options.calibration = arguments.value("--calibration").value_or("");
   int64_t samples;
   if (!arguments.integer("--calibration-samples", 64, 1, INT64_MAX, samples, error))
@@ -36,8 +56,8 @@ bool tool::readCompressFlags(const Arguments &arguments, CompileOptions &options
     error = "--calibration-samples needs --calibration";
     return false;
   }
-  if (arguments.has("--calibration") && options.precision != "mixed") {
-    error = "--calibration needs --precision=mixed, got " + options.precision;
+  if (arguments.has("--calibration") && options.precision != "mixed" && !options.recipe) {
+    error = "--calibration needs a recipe or --precision=mixed, got " + options.precision;
     return false;
   }
   options.compressPasses = arguments.value("--compress-passes").value_or("");
