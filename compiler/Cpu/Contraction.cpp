@@ -5,6 +5,8 @@
 // override: it costs a store and a load per K multiply-adds, and the tile's code is shared by all kernels.
 #include "compiler/Cpu/Gemm.h"
 #include "compiler/Cpu/Quantized.h"
+#include "compiler/Package/Layout.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace lathe;
@@ -30,6 +32,8 @@ private:
     Value n, panels, buffer, scales = {}, codeSums = {};
   };
   void findScales(Operand &operand);
+  void decodePanels(const Operand &operand, Value column);
+  Values loadCodes(Value row, tfm::IntFormatAttr format);
   /// A tile of the product: rows from `row` of the block that begins at `begin`, columns from `column` of `count`.
   struct Tile {
     Value begin, row, rows, column, count, next; // `next`: the columns after these
@@ -249,6 +253,71 @@ void ContractionEmitter::packRow(Value batch, Value row, Value position) {
   });
 }
 
+/// The panels of a tile's columns, from `column` of the matrix on, in f32.
+void ContractionEmitter::decodePanels(const Operand &operand, Value column) {
+  auto type = cast<RankedTensorType>(operand.c.rhs.getType());
+  auto format = cast<tfm::IntFormatAttr>(type.getEncoding());
+  package::PackedPanels at = package::getPackedPanels(type, schedule::getPanel(operand.c.rhs));
+  Value base = e.getOperand(cast<BlockArgument>(operand.c.rhs).getArgNumber());
+  int64_t rowBytes = kWidth * format.getBits() / 8;
+  for (int64_t offset = 0; offset < e.sizes.columns; offset += kWidth) {
+    // Past the last panel, that once more: nothing reads its columns.
+    Value first = e.min(e.add(column, offset), e.index(at.columns - kWidth));
+    Value codes = e.bytePtr(base, e.mul(e.mul(e.div(first, kWidth), depth), rowBytes));
+    Value target = e.elementPtr(operand.panels, e.f32(), e.mul(depth, offset));
+    e.loop(e.index(0), depth, at.group, [&](Value begin) {
+      Values scales, zeros;
+      Value group = e.add(e.mul(e.div(begin, at.group), at.columns), first);
+      for (int64_t v = 0; v < kWidth; v += e.lanes) {
+        Index place = e.lane(e.add(group, v));
+        scales.push_back(e.widen(e.loadElements(e.bytePtr(base, e.index(at.scales)), format.getScale(), place)));
+        if (format.getZeroPoints()) {
+          Value zero = e.loadElements(e.bytePtr(base, e.index(at.zeros)), e.i8(), place);
+          zeros.push_back(e.make<arith::ExtUIOp>(e.vec(e.i32()), zero));
+        }
+      }
+      Value end = e.min(e.add(begin, at.group), depth);
+      e.loop(begin, end, 1, [&](Value k) {
+        Values values = loadCodes(e.bytePtr(codes, e.mul(k, rowBytes)), format);
+        for (auto [v, code] : llvm::enumerate(values)) {
+          if (format.getZeroPoints())
+            code = e.make<arith::SubIOp>(code, zeros[v]);
+          Value value = e.mulf(e.make<arith::SIToFPOp>(e.vec(e.f32()), code), scales[v]);
+          e.storeVector(value, e.elementPtr(target, e.f32(), e.add(e.mul(k, kWidth), v * e.lanes)));
+        }
+      });
+    });
+  }
+}
+
+/// A panel's row of codes, as vectors of i32.
+Values ContractionEmitter::loadCodes(Value row, tfm::IntFormatAttr format) {
+  bool isUnsigned = format.getZeroPoints();
+  Values values;
+  if (format.getBits() == 8) {
+    for (int64_t v = 0; v < kWidth; v += e.lanes) {
+      Value bytes = e.loadVector(e.i8(), e.bytePtr(row, e.index(v)));
+      values.push_back(isUnsigned ? Value(e.make<arith::ExtUIOp>(e.vec(e.i32()), bytes))
+                                  : Value(e.make<arith::ExtSIOp>(e.vec(e.i32()), bytes)));
+    }
+    return values;
+  }
+  auto half = [&](Type element) { return VectorType::get({kWidth / 2}, element); };
+  Value bytes = e.make<arith::ExtUIOp>(half(e.i32()), e.load(half(e.i8()), row));
+  Value low = e.make<arith::AndIOp>(bytes, e.constant(bytes, 15));
+  Value high = e.make<arith::ShRUIOp>(bytes, e.constant(bytes, 4));
+  if (!isUnsigned)
+    for (Value *codes : {&low, &high}) {
+      Value sign = e.constant(bytes, 8);
+      *codes = e.make<arith::SubIOp>(e.make<arith::XOrIOp>(*codes, sign), sign);
+    }
+  if (e.lanes == kWidth / 2)
+    return {low, high};
+  SmallVector<int64_t> all(kWidth);
+  std::iota(all.begin(), all.end(), 0);
+  return {e.make<vector::ShuffleOp>(low, high, all)};
+}
+
 /// The columns' scales and sums of codes, which lie behind the panels.
 void ContractionEmitter::findScales(Operand &operand) {
   Value columns = e.roundUp(operand.n, kWidth);
@@ -289,11 +358,13 @@ Value ContractionEmitter::getShare(Value rowCount) {
 
 /// Puts the sums at `target`, rows `stride` apart, and asks for the columns from `next` on.
 void ContractionEmitter::emitProduct(const Operand &operand, const Tile &at, Value share, Value target, Value stride) {
-  Value panels = e.elementPtr(operand.panels, e.f32(), e.mul(at.column, steps)), panelStride, ahead, aheadStep;
+  bool decodes = schedule::isDecoded(operand.c);
+  Value panels = decodes ? operand.panels : e.elementPtr(operand.panels, e.f32(), e.mul(at.column, steps));
+  Value panelStride, ahead, aheadStep;
   // Past the last panel, its columns once more: nothing reads those sums.
   if (e.sizes.columns > kWidth)
     panelStride = e.select(e.lessThan(e.add(at.column, kWidth), at.count), e.mul(steps, kWidth), e.index(0));
-  if (schedule::getPanel(operand.c.rhs)) {
+  if (schedule::getPanel(operand.c.rhs) && !decodes) {
     ahead = e.elementPtr(operand.panels, e.f32(), e.mul(at.next, steps));
     ahead = e.bytePtr(ahead, e.div(e.mul(e.mul(at.row, share), steps), 256));
     aheadStep = e.ceilDiv(e.mul(at.rows, share), 256);
@@ -317,6 +388,9 @@ void ContractionEmitter::emitBlock(MutableArrayRef<Operand> operands, const sche
   int64_t columns = e.sizes.columns;
   Value count = e.sub(columnEnd, columnBegin), share = getShare(rowCount);
   e.loop(e.index(0), count, columns, [&](Value column) {
+    for (const Operand &operand : operands)
+      if (schedule::isDecoded(operand.c))
+        decodePanels(operand, e.add(columnBegin, column));
     forRowTiles(e, rowCount, getTileRows(), [&](Value row, Value tileRows) {
       for (Operand &operand : operands)
         emitProduct(operand, {rowBegin, row, tileRows, column, count, e.add(column, columns)}, share, operand.buffer,
@@ -385,15 +459,20 @@ void ContractionEmitter::emitColumns(const schedule::Group &group, Value tileOff
   for (Operand &operand : operands)
     operand.buffer = e.takeScratch(e.index(e.sizes.rows * e.sizes.columns));
   Values packedPanels;
-  for (Operand &operand : operands)
+  for (Operand &operand : operands) {
+    if (schedule::isDecoded(operand.c))
+      operand.panels = e.takeScratch(e.mul(depth, e.sizes.columns));
     packedPanels.push_back(schedule::getPanel(operand.c.rhs) ? Value()
                                                              : e.takeScratch(e.mul(depth, e.sizes.tileColumns)));
+  }
   e.ifThen(e.lessThan(begin, end), [&] {
     forJobs(begin, end, [&](Value job, Value rowBegin, Value rowEnd) {
       Value batch = e.div(job, chunks), chunk = e.rem(job, chunks);
       Value columnBegin = e.mul(chunk, e.sizes.tileColumns);
       Value columnEnd = e.min(e.add(columnBegin, e.sizes.tileColumns), operands[0].n);
       for (auto [operand, target] : llvm::zip_equal(operands, packedPanels)) {
+        if (schedule::isDecoded(operand.c))
+          continue;
         operand.panels = target;
         if (target)
           packPanels(operand.c, batch, columnBegin, e.sub(columnEnd, columnBegin), target);
@@ -418,8 +497,9 @@ void ContractionEmitter::emitWholeRows() {
     Value columns = e.roundUp(operand.n, e.sizes.columns);
     operand.buffer = e.takeScratch(e.mul(columns, e.sizes.blockRows));
     auto argument = dyn_cast<BlockArgument>(c.rhs);
-    operand.panels =
-        schedule::getPanel(c.rhs) ? e.getOperand(argument.getArgNumber()) : e.takeScratch(e.mul(depth, columns));
+    operand.panels = schedule::isDecoded(c)      ? e.takeScratch(e.mul(depth, e.sizes.columns))
+                     : schedule::getPanel(c.rhs) ? e.getOperand(argument.getArgNumber())
+                                                 : e.takeScratch(e.mul(depth, columns));
     if (integers)
       findScales(operand);
     operands.push_back(operand);
@@ -438,6 +518,8 @@ void ContractionEmitter::emitWholeRows() {
           // After the last columns come the first ones again, for the next block of rows.
           Value next = e.add(column, e.sizes.columns);
           next = e.select(e.lessThan(next, operand.n), next, e.index(0));
+          if (schedule::isDecoded(operand.c))
+            decodePanels(operand, column);
           forRowTiles(e, count, getTileRows(), [&](Value row, Value tileRows) {
             emitProduct(operand, {blockBegin, row, tileRows, column, operand.n, next}, share,
                         e.elementPtr(operand.buffer, e.f32(), e.add(e.mul(row, stride), column)), stride);

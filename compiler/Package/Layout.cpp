@@ -49,9 +49,62 @@ static void layOutIntegers(RankedTensorType type, kernel::PanelAttr layout, Arra
   sink({reinterpret_cast<const char *>(sums.data()), sums.size() * sizeof(int32_t)});
 }
 
+/// Panels of packed codes: K rows of `width` codes each, of 8 or 4 bits; of 4, the first half of the columns in the low
+/// bits. Behind all panels the scales of each block along K, columns next to each other, at a multiple of 64 bytes;
+/// then the zero points likewise.
+PackedPanels package::getPackedPanels(RankedTensorType type, kernel::PanelAttr layout) {
+  auto format = cast<tfm::IntFormatAttr>(type.getEncoding());
+  uint64_t rows = type.getDimSize(layout.getTransposed());
+  PackedPanels at;
+  at.columns = llvm::alignTo(uint64_t(type.getDimSize(!layout.getTransposed())), layout.getWidth());
+  at.group = format.getBlock()[layout.getTransposed()];
+  uint64_t groups = llvm::divideCeil(rows, at.group);
+  // The weight's own size didn't overflow, and this one is close.
+  at.scales = llvm::alignTo(at.columns * rows * format.getBits() / 8, 64);
+  at.zeros = llvm::alignTo(at.scales + groups * at.columns * format.getScale().getIntOrFloatBitWidth() / 8, 64);
+  at.size = format.getZeroPoints() ? at.zeros + groups * at.columns : at.zeros;
+  return at;
+}
+
+static void layOutPacked(RankedTensorType type, kernel::PanelAttr layout, ArrayRef<char> bytes,
+                         llvm::function_ref<void(ArrayRef<char>)> sink) {
+  auto format = cast<tfm::IntFormatAttr>(type.getEncoding());
+  tfm::IntCodes weight = tfm::unpackInt(type, bytes);
+  PackedPanels at = getPackedPanels(type, layout);
+  bool transposed = layout.getTransposed();
+  size_t width = layout.getWidth(), rows = type.getDimSize(transposed), columns = type.getDimSize(!transposed);
+  auto codeAt = [&](size_t k, size_t n) -> uint8_t {
+    return n < columns ? static_cast<uint8_t>(weight.codes[transposed ? n * rows + k : k * columns + n]) : 0;
+  };
+  std::vector<char> panel;
+  for (size_t first = 0; first < columns; first += width) {
+    panel.clear();
+    for (size_t k = 0; k < rows; ++k)
+      for (size_t n = 0; n < (format.getBits() == 4 ? width / 2 : width); ++n)
+        panel.push_back(static_cast<char>(format.getBits() == 4
+                                              ? (codeAt(k, first + n) & 15) | (codeAt(k, first + n + width / 2) << 4)
+                                              : codeAt(k, first + n)));
+    sink(panel);
+  }
+  std::vector<char> rest(at.size - at.columns * rows * format.getBits() / 8);
+  size_t begin = at.size - rest.size(), groups = llvm::divideCeil(rows, at.group);
+  // As packInt keeps them.
+  tfm::FormatLayout from = *tfm::getFormatLayout(type);
+  size_t scaleBytes = format.getScale().getIntOrFloatBitWidth() / 8;
+  for (size_t g = 0; g < groups; ++g)
+    for (size_t n = 0; n < columns; ++n) {
+      size_t block = transposed ? n * groups + g : g * columns + n, place = g * at.columns + n;
+      std::memcpy(rest.data() + (at.scales - begin) + place * scaleBytes,
+                  bytes.data() + from.scales + block * scaleBytes, scaleBytes);
+      if (format.getZeroPoints())
+        rest[at.zeros - begin + place] = bytes[from.zeros + block];
+    }
+  sink(rest);
+}
+
 std::optional<uint64_t> package::getStoredBytes(RankedTensorType type, kernel::PanelAttr layout) {
-  if (layout && layout.getDepth() > 1)
-    return getIntegerBytes(type, layout);
+  if (layout && tfm::getFormat(type))
+    return layout.getDepth() > 1 ? getIntegerBytes(type, layout) : getPackedPanels(type, layout).size;
   auto bytes = tfm::getByteSize(type);
   if (!layout || !bytes || type.getNumElements() == 0)
     return bytes;
@@ -66,8 +119,8 @@ void package::layOut(RankedTensorType type, kernel::PanelAttr layout, ArrayRef<c
                      llvm::function_ref<void(ArrayRef<char>)> sink) {
   if (!layout || bytes.empty())
     return sink(bytes);
-  if (layout.getDepth() > 1)
-    return layOutIntegers(type, layout, bytes, sink);
+  if (tfm::getFormat(type))
+    return layout.getDepth() > 1 ? layOutIntegers(type, layout, bytes, sink) : layOutPacked(type, layout, bytes, sink);
   size_t element = bytes.size() / type.getNumElements(), width = layout.getWidth();
   size_t rows = type.getDimSize(layout.getTransposed()), columns = type.getDimSize(!layout.getTransposed());
   // A block of rows at a time, so that a transposed matrix is read in runs of whole cache lines.

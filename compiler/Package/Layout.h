@@ -7,6 +7,13 @@ namespace lathe::package {
 /// Bytes of a weight as it is stored: row-major without a layout, else in panels. Nothing on overflow.
 std::optional<uint64_t> getStoredBytes(mlir::RankedTensorType type, kernel::PanelAttr layout);
 
+/// Where the parts of a weight of 4- or 8-bit codes begin that lies in panels: the codes at 0.
+struct PackedPanels {
+  uint64_t columns = 0, group = 1; // columns with the padding; elements of K that share a scale
+  uint64_t scales = 0, zeros = 0, size = 0;
+};
+PackedPanels getPackedPanels(mlir::RankedTensorType type, kernel::PanelAttr layout);
+
 /// Gives the stored bytes, in order and in pieces, to the sink. `bytes` are the tensor's, row-major. Takes memory for a
 /// few rows of a panel only.
 void layOut(mlir::RankedTensorType type, kernel::PanelAttr layout, llvm::ArrayRef<char> bytes,

@@ -37,21 +37,25 @@ Formulas getContractionFormulas(kernel::FuncOp kernel, const KernelPlan &plan, c
     scratch = scratch + floats(Dim(2) * first.m); // numbers of the rows that are read, of 64 bits
   if (!plan.wholeRows) {
     Dim chunks = 0;
-    bool packs = false;
+    int64_t packed = 0; // columns in f32
     for (const Group &group : plan.groups) {
       chunks = chunks + Dim::ceildiv(getContraction(group.anchors[0])->n, sizes.tileColumns);
-      for (Operation *op : group.anchors)
-        packs |= !getPanel(getContraction(op)->rhs);
+      for (Operation *op : group.anchors) {
+        Contraction c = *getContraction(op);
+        packed = std::max(packed, isDecoded(c) ? sizes.columns : getPanel(c.rhs) ? 0 : sizes.tileColumns);
+      }
     }
-    Dim accumulators = floats(sizes.rows * sizes.columns), panels = floats(first.k * Dim(sizes.tileColumns));
+    Dim accumulators = floats(sizes.rows * sizes.columns), panels = floats(first.k * Dim(packed));
     return {first.batch * chunks * tileRows,
-            scratch + Dim(static_cast<int64_t>(width)) * (packs ? accumulators + panels : accumulators)};
+            scratch + Dim(static_cast<int64_t>(width)) * (packed ? accumulators + panels : accumulators)};
   }
   for (Operation *op : plan.anchors) {
     Contraction c = *getContraction(op);
     Dim columns = roundUp(c.n, sizes.columns);
     scratch = scratch + floats(Dim(sizes.blockRows) * columns);
-    if (!getPanel(c.rhs))
+    if (isDecoded(c))
+      scratch = scratch + floats(c.k * Dim(sizes.columns));
+    else if (!getPanel(c.rhs))
       scratch = scratch + floats(c.k * columns);
   }
   for (Operation *op : plan.rowOps)
@@ -204,9 +208,11 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
     });
     for (Operation *op : anchors) {
       Contraction c = *getContraction(op);
-      if (isLaidOut(op) && (integers || !tfm::getFormat(c.rhs.getType())))
-        kernel.setArgAttr(cast<BlockArgument>(c.rhs).getArgNumber(), kernel::kLayoutAttr,
-                          kernel::PanelAttr::get(&getContext(), kPanelWidth, c.transposeRhs, integers ? kIntegerDepth : 1));
+      bool decodes = !hasCuda && isUnpackable(c);
+      if (isLaidOut(op) && (integers || decodes || !tfm::getFormat(c.rhs.getType())))
+        kernel.setArgAttr(
+            cast<BlockArgument>(c.rhs).getArgNumber(), kernel::kLayoutAttr,
+            kernel::PanelAttr::get(&getContext(), kPanelWidth, c.transposeRhs, integers ? kIntegerDepth : 1));
     }
   }
 
@@ -216,6 +222,11 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
     int64_t depth = c.k.getConstant().value_or(INT64_MAX);
     return c.activation && format && format.getBits() > 4 && !format.getZeroPoints() &&
            format.getBlock()[c.transposeRhs ? 1 : 0] >= depth && depth <= kMostIntegers;
+  }
+  /// Whether its codes, of whole or half bytes with scales for each column, can lie in panels.
+  static bool isUnpackable(const Contraction &c) {
+    auto format = dyn_cast_or_null<tfm::IntFormatAttr>(tfm::getFormat(c.rhs.getType()));
+    return format && (format.getBits() == 4 || format.getBits() == 8) && format.getBlock()[c.transposeRhs ? 0 : 1] == 1;
   }
   static constexpr int64_t kMostIntegers = 65536; // times 255 * 128 is below 2^31
 };

@@ -84,6 +84,11 @@ bool schedule::isInteger(const Contraction &c) {
   return c.activation && panel && panel.getDepth() == kIntegerDepth;
 }
 
+bool schedule::isDecoded(const Contraction &c) {
+  kernel::PanelAttr panel = getPanel(c.rhs);
+  return panel && panel.getDepth() == 1 && tfm::getFormat(c.rhs.getType());
+}
+
 BlockArgument schedule::getReadRows(kernel::FuncOp kernel, const Dim &rows) {
   for (BlockArgument argument : kernel.getBody().getArguments())
     if (kernel.getArgAttr(argument.getArgNumber(), kernel::kRowsAttr) && Dim::product(tfm::getDims(argument)) == rows)

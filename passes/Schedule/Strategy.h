@@ -65,6 +65,8 @@ bool readsLhsInPlace(const Contraction &contraction);
 mlir::BlockArgument getReadRows(kernel::FuncOp kernel, const Dim &rows);
 /// Whether it is computed in integers: rows of 8-bit codes, and a weight in 8 bits that lies in panels of kIntegerDepth.
 bool isInteger(const Contraction &contraction);
+/// Whether its weight's codes lie in panels, which are decoded to f32 as they are used.
+bool isDecoded(const Contraction &contraction);
 /// The panel layout of a kernel's argument, or null.
 kernel::PanelAttr getPanel(mlir::Value value);
 
