@@ -8,6 +8,7 @@
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/SHA256.h"
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -419,8 +420,9 @@ uint64_t DataSet::trimmedSize(const std::string &symbol, ArrayRef<uint64_t> rows
   return std::min(size, width);
 }
 
-std::vector<std::vector<uint64_t>> DataSet::plan(uint64_t size, Order order) const {
-  size = std::clamp<uint64_t>(size, batchMin, batchMax);
+std::vector<std::vector<uint64_t>> DataSet::plan(uint64_t size, Order order, uint64_t elements) const {
+  bool isBatch = llvm::is_contained(isBatched, true);
+  size = isBatch ? std::clamp(size, batchMin, batchMax) : 1;
   std::vector<std::vector<uint64_t>> batches;
   for (const Part &part : parts) {
     std::vector<uint64_t> rows(part.rows);
@@ -429,11 +431,16 @@ std::vector<std::vector<uint64_t>> DataSet::plan(uint64_t size, Order order) con
       llvm::sort(rows, [&](uint64_t a, uint64_t b) {
         return rowLengths[a] != rowLengths[b] ? rowLengths[a] > rowLengths[b] : a < b;
       });
-    bool isBatch = llvm::is_contained(isBatched, true);
     size_t before = batches.size();
-    for (size_t begin = 0; begin < rows.size(); begin += isBatch ? size : 1) {
-      auto some = ArrayRef<uint64_t>(rows).slice(begin).take_front(isBatch ? size : 1);
-      batches.emplace_back(some.begin(), some.end());
+    uint64_t longest = 0;
+    for (uint64_t row : rows) {
+      uint64_t count = batches.size() == before ? size : batches.back().size();
+      longest = std::max(longest, rowLengths[row]);
+      if (count >= size || (count >= batchMin && longest > elements / (count + 1))) {
+        batches.emplace_back();
+        longest = rowLengths[row];
+      }
+      batches.back().push_back(row);
     }
     // The last one must have what the model takes at least.
     while (isBatch && batches.size() - before > 1 && batches.back().size() < batchMin) {
@@ -448,6 +455,16 @@ std::vector<std::vector<uint64_t>> DataSet::plan(uint64_t size, Order order) con
     }
   }
   return batches;
+}
+
+std::array<uint8_t, 32> DataSet::digest() const {
+  llvm::SHA256 hash;
+  for (const Part &part : parts)
+    for (const Tensor &tensor : part.tensors) {
+      hash.update(tensor.name + " " + tool::typeName(tensor.type) + " " + tool::shapeText(tensor.dims) + "\n");
+      hash.update(tensor.bytes);
+    }
+  return hash.final();
 }
 
 /// Copies the corner of `to` dimensions out of an array of `from`.

@@ -11,6 +11,7 @@
 #include "dialects/Tfm/Dim.h"
 #include "tools/lathe-run/Tensor.h"
 #include "llvm/Support/Error.h"
+#include <array>
 #include <map>
 
 namespace lathe::data {
@@ -62,10 +63,14 @@ public:
   uint64_t length(uint64_t row) const { return rowLengths[row]; }
 
   /// Which rows make up each batch: up to `size`, as many as the model takes at once, and never of two test data sets.
-  /// Where the model's own batch is fixed, exactly that.
-  std::vector<std::vector<uint64_t>> plan(uint64_t size, Order order) const;
+  /// Where the model's own batch is fixed, exactly that. Where rows have lengths, a batch's rows times its greatest
+  /// length stay within `elements`, if it has more than one row.
+  std::vector<std::vector<uint64_t>> plan(uint64_t size, Order order, uint64_t elements = UINT64_MAX) const;
   /// Rows of one batch of `plan`, with the padding trimmed that all of them have.
   Batch batch(llvm::ArrayRef<uint64_t> rows) const;
+
+  /// SHA-256 of the rows' values, without labels.
+  std::array<uint8_t, 32> digest() const;
 
   /// labels.npy as it is, [rows, ...], or null.
   const tool::Tensor *labels() const { return labelTensor ? &*labelTensor : nullptr; }

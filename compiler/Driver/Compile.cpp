@@ -96,26 +96,31 @@ static LogicalResult addPasses(OpPassManager &passes, Phase phase, const Compile
   return success();
 }
 
-FailureOr<OwningOpRef<ModuleOp>> lathe::compileToModule(MLIRContext &context, const CompileOptions &options) {
-  options.progress(options.from, 0);
-  FailureOr<OwningOpRef<ModuleOp>> module = readModule(context, options);
-  if (failed(module))
-    return failure();
-  // A phase runs if it lies behind the one whose result was read and not behind the one that is asked for.
+LogicalResult lathe::runPhases(ModuleOp module, const CompileOptions &options, Phase first, Phase last) {
   for (const PhaseInfo &info : kPhases) {
-    if (info.phase <= options.from || info.phase > std::min(options.to, Phase::Plan))
+    if (info.phase < first || info.phase > std::min(last, Phase::Plan))
       continue;
     options.progress(info.phase, 0);
     if (info.phase == Phase::Compress && options.recipe && !options.recipe->stages.empty())
-      return emitError(module->get().getLoc(), "no stage of a recipe can be run yet; hint: --compress-passes runs "
-                                               "single passes");
+      return emitError(module.getLoc(), "no stage of a recipe can be run yet; hint: --compress-passes runs "
+                                        "single passes");
     if (info.phase == Phase::Compress && !options.calibration.empty() &&
-        failed(calibrate(module->get(), options.calibration, options.calibrationSamples,
+        failed(calibrate(module, options.calibration, options.calibrationSamples,
                          [&](double part) { options.progress(Phase::Compress, part); })))
       return failure();
-    PassManager passes(&context);
-    if (failed(addPasses(passes, info.phase, options)) || failed(passes.run(module->get())))
+    PassManager passes(module.getContext());
+    if (failed(addPasses(passes, info.phase, options)) || failed(passes.run(module)))
       return failure();
   }
+  return success();
+}
+
+FailureOr<OwningOpRef<ModuleOp>> lathe::compileToModule(MLIRContext &context, const CompileOptions &options) {
+  options.progress(options.from, 0);
+  FailureOr<OwningOpRef<ModuleOp>> module = readModule(context, options);
+  // A phase runs if it lies behind the one whose result was read and not behind the one that is asked for.
+  Phase first = static_cast<Phase>(static_cast<int>(options.from) + 1);
+  if (failed(module) || failed(runPhases(module->get(), options, first, options.to)))
+    return failure();
   return module;
 }

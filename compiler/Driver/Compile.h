@@ -26,10 +26,13 @@ struct CompileOptions {
   std::string compressPasses;       // a pipeline that compress runs first: "lathe-quantize-weights{format=int8}"
   std::string calibration;          // a data set: compiler/Data/DataSet.h
   uint64_t calibrationSamples = 0;  // only its first rows; 0: all
-  bool allowFallback = false;       // what can't be had as asked for is done as it can be, and reported
-  std::string requireFused;         // "attention:6,layer_norm:13": fail if fewer are recovered
-  std::string weightsDirectory;     // of the files that #tfm.file names, with `inputIsIr`
-  std::string saveTemps;            // a folder for objects and assembly; empty: nothing is kept
+  std::string statistics;           // a file of them, taken before: compiler/Driver/CollectStatistics.h
+  std::string statisticsCache;      // a folder that keeps them; empty: they are not kept
+  uint64_t statisticsMemory = uint64_t(256) << 20; // bytes for the linears' inputs of a batch
+  bool allowFallback = false;                      // what can't be had as asked for is done as it can be, and reported
+  std::string requireFused;                        // "attention:6,layer_norm:13": fail if fewer are recovered
+  std::string weightsDirectory;                    // of the files that #tfm.file names, with `inputIsIr`
+  std::string saveTemps;                           // a folder for objects and assembly; empty: nothing is kept
   unsigned threads = 1;
   /// Told at the start of each phase (of what is read, for `from`), and as emit and package go on: the phase, and the
   /// part of it that is done, from 0 to 1. May be called from other threads, one at a time.
@@ -59,6 +62,9 @@ private:
 /// Runs the phases from `options.from` up to `options.to`, or up to `plan` if that is before. Failures are diagnostics.
 mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> compileToModule(mlir::MLIRContext &context,
                                                                    const CompileOptions &options);
+
+/// Runs the phases from `first` to `last` on a module, of those between import and emit.
+llvm::LogicalResult runPhases(mlir::ModuleOp module, const CompileOptions &options, Phase first, Phase last);
 
 /// The phase emit: writes the code of a planned module to OUTPUT.TARGET.so, one ELF object for each target;
 /// OUTPUT.TARGET.cubin for CUDA.

@@ -6,7 +6,8 @@
 
 namespace lathe::tool {
 
-extern const Command compileCommand, checkCommand, explainCommand, compareCommand, evaluateCommand, recipeCommand;
+extern const Command compileCommand, checkCommand, explainCommand, compareCommand, evaluateCommand, recipeCommand,
+    statisticsCommand;
 
 /// The flags that say how to read a model, which all of them take, and their values. False with a message.
 /// A function, because the commands, which are made of it, are initialized at no known time.
