@@ -1,5 +1,6 @@
 // Runs the phases in order.
 #include "compiler/Driver/Compile.h"
+#include "compiler/Driver/Compress.h"
 #include "compiler/Driver/Calibration.h"
 #include "compiler/Onnx/NodeLocation.h"
 #include "dialects/Tfm/Weights.h"
@@ -101,10 +102,9 @@ LogicalResult lathe::runPhases(ModuleOp module, const CompileOptions &options, P
     if (info.phase < first || info.phase > std::min(last, Phase::Plan))
       continue;
     options.progress(info.phase, 0);
-    if (info.phase == Phase::Compress && options.recipe && !options.recipe->stages.empty())
-      return emitError(module.getLoc(), "no stage of a recipe can be run yet; hint: --compress-passes runs "
-                                        "single passes");
-    if (info.phase == Phase::Compress && !options.calibration.empty() &&
+    if (info.phase == Phase::Compress && options.recipe && failed(runRecipe(module, options)))
+      return failure();
+    if (info.phase == Phase::Compress && options.precision == "mixed" && !options.calibration.empty() &&
         failed(calibrate(module, options.calibration, options.calibrationSamples,
                          [&](double part) { options.progress(Phase::Compress, part); })))
       return failure();
