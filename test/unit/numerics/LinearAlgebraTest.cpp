@@ -139,6 +139,14 @@ TEST(LinearAlgebra, EmptyMatrices) {
   EXPECT_EQ(multiply(Op::Transpose, wide, Op::None, wide)(3, 3), 0);
 }
 
+extern "C" char *openblas_get_corename();
+
+TEST(LinearAlgebra, AllProcessorsWithAvx2UseTheSameKernels) {
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+    GTEST_SKIP();
+  EXPECT_STREQ(openblas_get_corename(), "Haswell");
+}
+
 TEST(LinearAlgebra, ThreadsGetTheSameBits) {
   Matrix<double> a = gram(randomMatrix(200, 150, 8));
   std::vector<Matrix<double>> results(4);

@@ -1,0 +1,66 @@
+// What the passes of the compress phase share: linears with their weights as numbers, statistics, and what is reported.
+#pragma once
+#include "compiler/Numerics/Matrix.h"
+#include "compiler/Statistics/Statistics.h"
+#include "dialects/Tfm/Weights.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/Support/Regex.h"
+
+namespace lathe::compress {
+
+/// The weight that a value is, or null.
+tfm::WeightOp getWeight(mlir::Value value);
+/// Null, or why a linear can't be changed: its weight or bias is no weight of plain f32 elements, or its input is
+/// quantized.
+const char *getObstacle(tfm::LinearOp linear);
+
+/// A linear's parameters.
+struct Parameters {
+  numerics::Matrix<float> w; // [N, K]
+  std::vector<float> bias;   // [N], or empty
+};
+/// Of a linear without obstacle. Diagnoses bytes that can't be read, and elements that aren't finite.
+mlir::FailureOr<Parameters> readParameters(tfm::LinearOp linear);
+
+/// A new weight right behind `like`, of its origin; the name is `like`'s with the suffix, and a number where that is
+/// taken. Small literals stay literals.
+tfm::WeightOp addWeight(tfm::WeightOp like, llvm::StringRef suffix, llvm::ArrayRef<int64_t> shape,
+                        llvm::ArrayRef<float> values);
+/// Gives the linear other parameters: of its old weights' names where nothing else reads them. Its input's and result's
+/// types are the caller's to change. An empty bias is none.
+void writeParameters(tfm::LinearOp linear, const Parameters &parameters);
+
+/// The type with another size of its last dimension.
+mlir::RankedTensorType withLast(mlir::Type type, int64_t size);
+
+/// Whether a pattern matches a weight's symbol, or the name that the model gave it.
+bool matches(llvm::Regex &pattern, tfm::WeightOp weight);
+
+/// Statistics, if a file was given.
+class Calibration {
+public:
+  /// An empty path is no file. Diagnoses what can't be read.
+  mlir::LogicalResult load(mlir::ModuleOp module, llvm::StringRef path);
+  bool isThere() const { return statistics.has_value(); }
+  /// Of the linear's input; null without a file. Diagnoses an input that is missing, or has changed since.
+  mlir::FailureOr<const statistics::Entry *> find(tfm::LinearOp linear) const;
+
+private:
+  std::optional<statistics::Statistics> statistics;
+};
+
+/// One entry of the module's `tfm.compression`.
+struct Change {
+  Change(tfm::LinearOp linear, llvm::StringRef pass)
+      : linear(linear), weight(getWeight(linear.getWeight()).getSymName().str()), pass(pass) {}
+
+  tfm::LinearOp linear;
+  std::string weight; // its symbol before
+  llvm::StringRef pass;
+  std::string what, refused; // one of them is empty
+  double error = 0;
+  int64_t before = 0, after = 0; // bytes
+};
+void report(mlir::ModuleOp module, const Change &change);
+
+} // namespace lathe::compress
