@@ -1,7 +1,7 @@
 // Runs the phases in order.
 #include "compiler/Driver/Compile.h"
-#include "compiler/Driver/Compress.h"
 #include "compiler/Driver/Calibration.h"
+#include "compiler/Driver/Compress.h"
 #include "compiler/Onnx/NodeLocation.h"
 #include "dialects/Tfm/Weights.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"

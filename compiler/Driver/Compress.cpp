@@ -37,7 +37,8 @@ static bool needsStatistics(Method method, const Rule &rule) {
   auto is = [&](StringRef key, StringRef value) { return rule.get(key) == value; };
   switch (method) {
   case Method::Prune:
-    return rule.get("refit").value_or("true") == "true" || !(is("importance", "l1") || is("importance", "l2") || is("importance", "ln"));
+    return rule.get("refit").value_or("true") == "true" ||
+           !(is("importance", "l1") || is("importance", "l2") || is("importance", "ln"));
   case Method::Factorize:
     return !is("method", "svd");
   case Method::Sparsify:
@@ -90,8 +91,9 @@ static LogicalResult runStage(ModuleOp module, const recipe::Stage &stage, const
     StringRef pass = getPass(stage.method, *rule);
     auto where = [&] { return "recipe, line " + std::to_string(rule->line) + ": "; };
     if (pass.empty())
-      return emitError(module.getLoc(), where()) << recipe::getName(stage.method)
-                                                 << " can't be done this way yet; hint: docs/compression.md lists what can";
+      return emitError(module.getLoc(), where())
+             << recipe::getName(stage.method)
+             << " can't be done this way yet; hint: docs/compression.md lists what can";
     std::string text = (pass + "{").str();
     if (stage.method != Method::Precision)
       text += "targets='" + getPattern(names) + "'";

@@ -100,6 +100,15 @@ static void writeWeight(OpOperand &operand, ArrayRef<int64_t> shape, ArrayRef<fl
   operand.set(makeGet(builder, operand.getOwner()->getLoc(), addWeight(weight, ".compressed", shape, values)));
 }
 
+static void writeBias(tfm::LinearOp linear, ArrayRef<float> values) {
+  int64_t size = values.size();
+  if (linear.getBias())
+    return writeWeight(linear.getBiasMutable()[0], size, values);
+  OpBuilder builder(linear);
+  tfm::WeightOp bias = addWeight(getWeight(linear.getWeight()), ".bias", size, values);
+  linear.getBiasMutable().assign(makeGet(builder, linear.getLoc(), bias));
+}
+
 void compress::writeParameters(tfm::LinearOp linear, const Parameters &parameters) {
   const numerics::Matrix<float> &w = parameters.w;
   if (linear.getTransposed()) {
@@ -108,15 +117,25 @@ void compress::writeParameters(tfm::LinearOp linear, const Parameters &parameter
     numerics::Matrix<float> across = numerics::transposeOf<float>(w);
     writeWeight(linear.getWeightMutable(), {w.columns(), w.rows()}, {across.data(), size_t(w.rows() * w.columns())});
   }
-  if (parameters.bias.empty()) {
+  if (parameters.bias.empty())
     linear.getBiasMutable().clear();
-  } else if (linear.getBias()) {
-    writeWeight(linear.getBiasMutable()[0], {w.rows()}, parameters.bias);
-  } else {
-    OpBuilder builder(linear);
-    tfm::WeightOp bias = addWeight(getWeight(linear.getWeight()), ".bias", {w.rows()}, parameters.bias);
-    linear.getBiasMutable().assign(makeGet(builder, linear.getLoc(), bias));
+  else
+    writeBias(linear, parameters.bias);
+}
+
+LogicalResult compress::addToBias(tfm::LinearOp linear, ArrayRef<float> values) {
+  std::vector<float> bias(values);
+  if (linear.getBias()) {
+    if (!isPlain(getWeight(linear.getBias())))
+      return linear.emitError("expected a bias of plain f32 elements to correct");
+    FailureOr<std::vector<float>> before = readValues(getWeight(linear.getBias()), linear);
+    if (failed(before))
+      return failure();
+    for (auto [value, old] : llvm::zip_equal(bias, *before))
+      value += old;
   }
+  writeBias(linear, bias);
+  return success();
 }
 
 RankedTensorType compress::withLast(Type type, int64_t size) {
@@ -171,7 +190,7 @@ void compress::report(ModuleOp module, const Change &change) {
       b.getNamedAttr("after", b.getI64IntegerAttr(change.after)),
       b.getNamedAttr("before", b.getI64IntegerAttr(change.before)),
       b.getNamedAttr("error", b.getF64FloatAttr(change.error)),
-      b.getNamedAttr("node", b.getStringAttr(getNode(change.linear->getLoc()))),
+      b.getNamedAttr("node", b.getStringAttr(getNode(change.reader->getLoc()))),
       b.getNamedAttr("pass", b.getStringAttr(change.pass)),
       b.getNamedAttr("refused", b.getStringAttr(change.refused)),
       b.getNamedAttr("weight", b.getStringAttr(change.weight)),

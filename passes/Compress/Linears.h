@@ -30,6 +30,9 @@ tfm::WeightOp addWeight(tfm::WeightOp like, llvm::StringRef suffix, llvm::ArrayR
 /// types are the caller's to change. An empty bias is none.
 void writeParameters(tfm::LinearOp linear, const Parameters &parameters);
 
+/// Adds to the linear's bias, or gives it one. Diagnoses a bias that can't be read.
+llvm::LogicalResult addToBias(tfm::LinearOp linear, llvm::ArrayRef<float> values);
+
 /// The type with another size of its last dimension.
 mlir::RankedTensorType withLast(mlir::Type type, int64_t size);
 
@@ -51,10 +54,11 @@ private:
 
 /// One entry of the module's `tfm.compression`.
 struct Change {
-  Change(tfm::LinearOp linear, llvm::StringRef pass)
-      : linear(linear), weight(getWeight(linear.getWeight()).getSymName().str()), pass(pass) {}
+  Change(mlir::Operation *reader, tfm::WeightOp weight, llvm::StringRef pass)
+      : reader(reader), weight(weight.getSymName().str()), pass(pass) {}
+  Change(tfm::LinearOp linear, llvm::StringRef pass) : Change(linear, getWeight(linear.getWeight()), pass) {}
 
-  tfm::LinearOp linear;
+  mlir::Operation *reader; // of the weight
   std::string weight; // its symbol before
   llvm::StringRef pass;
   std::string what, refused; // one of them is empty

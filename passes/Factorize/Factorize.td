@@ -7,7 +7,7 @@ def FactorizeLinearsPass : Pass<"lathe-factorize-linears", "::mlir::ModuleOp"> {
     loses least of the output. The latter two need `statistics`, which also correct the bias for the mean of what is
     lost.
 
-    Query, key and value that read one input share one B with `merge`. The rank is `rank`; or the least that keeps
+    Query, key and value that read one input share one B with `joint`. The rank is `rank`; or the least that keeps
     `energy` of the squares of the singular values; or what makes the factors `size` of the weight. What saves
     nothing is refused and reported in `tfm.compression`, unless `force` is set.
   }];
@@ -18,7 +18,7 @@ def FactorizeLinearsPass : Pass<"lathe-factorize-linears", "::mlir::ModuleOp"> {
     Option<"rank", "rank", "int64_t", "0", "the rank, if it isn't 0">,
     Option<"energy", "energy", "double", "0", "share of the squares of the singular values, if it isn't 0">,
     Option<"size", "size", "double", "0", "share of the weight's elements, if it isn't 0">,
-    Option<"merge", "merge", "bool", "true", "query, key and value of a layer together">,
+    Option<"joint", "joint", "bool", "true", "query, key and value of a layer together">,
     Option<"force", "force", "bool", "false", "also where nothing is saved">,
     Option<"damping", "damping", "double", "0.001", "of the mean of the moments' diagonal, when whitening">,
     Option<"statistics", "statistics", "std::string", "\"\"", "file of statistics">

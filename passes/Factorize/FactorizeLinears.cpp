@@ -51,7 +51,7 @@ struct FactorizeLinears : lathe::impl::FactorizeLinearsPassBase<FactorizeLinears
       if (!weight || !matches(pattern, weight) || !taken.insert(linear).second)
         return;
       Group group{{linear}, {}, {}};
-      if (merge)
+      if (joint)
         for (tfm::LinearOp sibling : getSiblings(linear))
           if (matches(pattern, getWeight(sibling.getWeight())) && taken.insert(sibling).second)
             group.linears.push_back(sibling);

@@ -6,10 +6,10 @@ class StructuredPrunePass<string argument> : Pass<argument, "::mlir::ModuleOp"> 
     Option<"ratio", "ratio", "double", "0.25", "the share that is removed, below 1">,
     Option<"importance", "importance", "std::string", "\"activation\"",
            "l1, l2: the norm of the weights that would go; activation: the norm of the input times that of the weights "
-           "that read it; error: what the outputs lose if the others make up for it as well as they can">,
+           "that read it; whitened: what the outputs lose if the others make up for it as well as they can">,
     Option<"refit", "refit", "bool", "true", "fit what is left by least squares, where there are statistics">,
     Option<"damping", "damping", "double", "0.01", "of the mean of the moments' diagonal">,
-    Option<"statistics", "statistics", "std::string", "\"\"", "file of statistics; activation, error and refit need it">
+    Option<"statistics", "statistics", "std::string", "\"\"", "file of statistics; activation, whitened and refit need it">
   ];
 }
 def PruneChannelsPass : StructuredPrunePass<"lathe-prune-channels"> {

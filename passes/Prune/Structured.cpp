@@ -17,7 +17,7 @@ std::optional<Importance> prune::parseImportance(StringRef name) {
       .Case("l1", Importance::L1)
       .Case("l2", Importance::L2)
       .Case("activation", Importance::Activation)
-      .Case("error", Importance::Error)
+      .Case("whitened", Importance::Whitened)
       .Default(std::nullopt);
 }
 
@@ -30,8 +30,8 @@ LogicalResult prune::checkOptions(ModuleOp module, StringRef targets, double rat
     return module.emitError("ratio: expected at least 0 and less than 1, got ") << ratio;
   std::optional<Importance> parsed = parseImportance(importance);
   if (!parsed)
-    return module.emitError("importance: expected l1, l2, activation or error, got '") << importance << "'";
-  if (statistics.empty() && (*parsed == Importance::Activation || *parsed == Importance::Error))
+    return module.emitError("importance: expected l1, l2, activation or whitened, got '") << importance << "'";
+  if (statistics.empty() && (*parsed == Importance::Activation || *parsed == Importance::Whitened))
     return module.emitError("importance '") << importance << "' needs statistics; hint: pass their file, or use l2";
   return success();
 }
@@ -62,14 +62,14 @@ std::vector<int64_t> prune::selectUnits(numerics::ConstView<float> w, ArrayRef<n
                                         const statistics::Entry *entry, double damping) {
   assert(units.count * units.width == w.columns && keep <= units.count);
   std::vector<double> scores(units.count);
-  if (importance == Importance::Error) {
+  if (importance == Importance::Whitened) {
     std::vector<double> losses = getLosses(w, units, *entry, damping);
     if (losses.empty())
       importance = Importance::Activation;
     else
       scores = std::move(losses);
   }
-  if (importance != Importance::Error) {
+  if (importance != Importance::Whitened) {
     auto add = [&](int64_t j, double value) {
       scores[j / units.width] += importance == Importance::L1 ? std::fabs(value) : value * value;
     };

@@ -4,7 +4,7 @@
 
 namespace lathe::prune {
 
-enum class Importance { L1, L2, Activation, Error };
+enum class Importance { L1, L2, Activation, Whitened };
 std::optional<Importance> parseImportance(llvm::StringRef name);
 
 /// The units that a linear's inputs are removed in: input j belongs to unit j / width.

@@ -1,7 +1,7 @@
 // RUN: lathe-opt --lathe-factorize-linears="method=svd rank=1" --split-input-file %s | FileCheck %s --enable-var-scope
 // RUN: lathe-opt --lathe-factorize-linears="method=svd energy=0.999" --split-input-file %s | FileCheck %s --check-prefix=ENERGY
 // RUN: lathe-opt --lathe-factorize-linears="method=svd rank=2" --split-input-file %s | FileCheck %s --check-prefix=REFUSED
-// RUN: lathe-opt --lathe-factorize-linears="method=svd rank=1 merge=false" --split-input-file %s | FileCheck %s --check-prefix=APART
+// RUN: lathe-opt --lathe-factorize-linears="method=svd rank=1 joint=false" --split-input-file %s | FileCheck %s --check-prefix=APART
 
 // A weight of rank 1 is its two factors; the bias stays with the second, and the factors are laid out as the weight was.
 // CHECK: tfm.compression = [{after = 28 : i64, before = 48 : i64, error = {{[0-9.]+E-1[0-9]}} : f64, node = "/up", pass = "lathe-factorize-linears", refused = "", weight = "w", what = "rank 1 of 3"}]

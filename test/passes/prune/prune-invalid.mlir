@@ -7,7 +7,7 @@
 
 // STATISTICS: importance 'activation' needs statistics; hint: pass their file, or use l2
 // RATIO: ratio: expected at least 0 and less than 1, got 1
-// IMPORTANCE: importance: expected l1, l2, activation or error, got 'size'
+// IMPORTANCE: importance: expected l1, l2, activation or whitened, got 'size'
 // ALIGN: align: expected at least 1, got 0
 // REGEX: targets: '(' is no regular expression
 // FILE: {{.*}}.missing
