@@ -125,12 +125,9 @@ LogicalResult lathe::runRecipe(ModuleOp module, const CompileOptions &options) {
   auto remove = llvm::make_scope_exit([&] { llvm::sys::fs::remove_directories(scratch); });
   size_t count = options.recipe->stages.size();
   for (auto [i, stage] : llvm::enumerate(options.recipe->stages)) {
-    SmallString<128> folder(scratch);
-    folder += ("/" + Twine(i)).str();
-    if (std::error_code code = llvm::sys::fs::create_directory(folder))
-      return emitError(module.getLoc(), "can't make a temporary folder: ") << code.message();
+    std::string file = (scratch + "/statistics." + Twine(i)).str();
     auto progress = [&, i = i](double part) { options.progress(Phase::Compress, (i + part) / count); };
-    if (failed(runStage(module, stage, options, folder, progress)))
+    if (failed(runStage(module, stage, options, file, progress)))
       return failure();
   }
   return success();
