@@ -24,7 +24,8 @@ Value Elements::evaluate(Value tensor, ArrayRef<Index> indices) {
       return it->second;
   Value value;
   if (auto argument = dyn_cast<BlockArgument>(tensor))
-    value = loadWeight(operands[argument.getArgNumber()], cast<RankedTensorType>(tensor.getType()), indices);
+    value = narrow(loadWeight(operands[argument.getArgNumber()], cast<RankedTensorType>(tensor.getType()), indices),
+                   tfm::getElementType(tensor)); // of a format the values are f32
   else
     value = evaluateOp(tensor.getDefiningOp(), indices);
   memo.back()[std::move(key)] = value;

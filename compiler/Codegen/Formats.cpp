@@ -79,8 +79,7 @@ Value Elements::loadBitmap(Value base, RankedTensorType type, ArrayRef<Index> in
     return constant(isVector ? Type(vec(f32())) : f32(), 0);
   Value number = make<arith::ExtUIOp>(withElement(before, i64()), before);
   number = select(isKept, number, constant(number, 0)); // behind the last one there is none
-  auto kept =
-      RankedTensorType::get({static_cast<int64_t>(format.getKept())}, type.getElementType(), format.getValues());
+  auto kept = RankedTensorType::get({static_cast<int64_t>(format.getKept())}, f32(), format.getValues());
   Value value = loadWeight(bytePtr(base, index(layout.codes)), kept, Index{kind, number});
   return select(isKept, value, constant(value, 0));
 }
@@ -92,7 +91,7 @@ Value Elements::loadSparse(Value base, RankedTensorType type, ArrayRef<Index> in
   unsigned axis = format.getAxis();
   SmallVector<int64_t> shape(type.getShape());
   shape[axis] = shape[axis] / m * n;
-  auto kept = RankedTensorType::get(shape, type.getElementType(), format.getValues());
+  auto kept = RankedTensorType::get(shape, f32(), format.getValues());
   Index along = indices[axis], group = divide(along, m);
   Value place = along.kind == Index::Uniform ? along.value : toVector(along);
   Value inside = make<arith::TruncIOp>(withElement(place, i32()), rem(place, m)), result;

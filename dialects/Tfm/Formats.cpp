@@ -32,8 +32,8 @@ using EmitError = llvm::function_ref<InFlightDiagnostic()>;
 static bool isScaleType(Type type) { return type.isF32() || type.isF16() || type.isBF16(); }
 
 static LogicalResult verifyElements(StringRef constraint, ArrayRef<int64_t> shape, Type elementType, EmitError emit) {
-  if (!elementType.isF32() || llvm::any_of(shape, ShapedType::isDynamic))
-    return emit() << constraint << ": expected a static tensor of f32 under a weight's format";
+  if (!isScaleType(elementType) || llvm::any_of(shape, ShapedType::isDynamic))
+    return emit() << constraint << ": expected a static tensor of f32, f16 or bf16 under a weight's format";
   return success();
 }
 
@@ -75,14 +75,15 @@ LogicalResult CodebookFormatAttr::verifyEncoding(ArrayRef<int64_t> shape, Type e
   return verifyElements("C3", shape, elementType, emit);
 }
 
-/// The type of a sparse format's kept values.
-static RankedTensorType getKept(SparseFormatAttr format, ArrayRef<int64_t> shape, Type elementType) {
+/// The type of a sparse format's kept values: in f32, whatever ops see.
+static RankedTensorType getKept(SparseFormatAttr format, ArrayRef<int64_t> shape) {
   SmallVector<int64_t> kept(shape);
   kept[format.getAxis()] = kept[format.getAxis()] / format.getM() * format.getN();
-  return RankedTensorType::get(kept, elementType, format.getValues());
+  return RankedTensorType::get(kept, Float32Type::get(format.getContext()), format.getValues());
 }
-static RankedTensorType getKept(BitmapFormatAttr format, Type elementType) {
-  return RankedTensorType::get({static_cast<int64_t>(format.getKept())}, elementType, format.getValues());
+static RankedTensorType getKept(BitmapFormatAttr format) {
+  return RankedTensorType::get({static_cast<int64_t>(format.getKept())}, Float32Type::get(format.getContext()),
+                               format.getValues());
 }
 
 static LogicalResult verifyValues(Attribute values, ArrayRef<int64_t> shape, Type elementType, EmitError emit) {
@@ -100,7 +101,7 @@ LogicalResult SparseFormatAttr::verifyEncoding(ArrayRef<int64_t> shape, Type ele
     return emit() << "C2: expected an axis whose size " << getM() << " divides, got " << getAxis();
   if (failed(verifyElements("C3", shape, elementType, emit)))
     return failure();
-  return verifyValues(getValues(), getKept(*this, shape, elementType).getShape(), elementType, emit);
+  return verifyValues(getValues(), getKept(*this, shape).getShape(), elementType, emit);
 }
 
 LogicalResult BitmapFormatAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType, EmitError emit) const {
@@ -178,11 +179,11 @@ std::optional<FormatLayout> tfm::getFormatLayout(RankedTensorType type) {
     layout.codes = sizer.add(packedBytes(count, codebook.getBits()));
     layout.tables = sizer.add(bytesOf(uint64_t(1) << codebook.getBits(), codebook.getType()));
   } else if (auto sparse = dyn_cast<SparseFormatAttr>(format)) {
-    RankedTensorType kept = getKept(sparse, type.getShape(), type.getElementType());
+    RankedTensorType kept = getKept(sparse, type.getShape());
     layout.codes = sizer.add(getByteSize(kept));
     layout.indices = sizer.add(packedBytes(countElements(kept.getShape()), getIndexBits(sparse.getM())));
   } else if (auto bitmap = dyn_cast<BitmapFormatAttr>(format)) {
-    layout.codes = sizer.add(getByteSize(getKept(bitmap, type.getElementType())));
+    layout.codes = sizer.add(getByteSize(getKept(bitmap)));
     // For each run of elements: its bits, and how many were kept before it.
     auto runs = count ? std::optional<uint64_t>(llvm::divideCeil(*count, kBitmapRun)) : std::nullopt;
     layout.indices = sizer.add(runs ? llvm::checkedMulUnsigned<uint64_t>(*runs, kBitmapRun / 8) : std::nullopt);
@@ -422,7 +423,7 @@ static size_t getInner(ArrayRef<int64_t> shape, unsigned axis) { return *countEl
 static std::vector<char> encodeSparse(RankedTensorType type, SparseFormatAttr format, ArrayRef<float> values) {
   FormatLayout layout = *getFormatLayout(type);
   std::vector<char> bytes(layout.size);
-  RankedTensorType kept = getKept(format, type.getShape(), type.getElementType());
+  RankedTensorType kept = getKept(format, type.getShape());
   std::vector<float> keptValues(kept.getNumElements());
   size_t inner = getInner(type.getShape(), format.getAxis()), size = type.getDimSize(format.getAxis());
   size_t n = format.getN(), m = format.getM(), groups = size / m;
@@ -465,7 +466,7 @@ static std::vector<char> encodeBitmap(RankedTensorType type, BitmapFormatAttr fo
     if (getBits(bytes.data() + layout.indices, i, 1))
       kept.push_back(values[i]);
   }
-  putKept(bytes, layout, getKept(format, type.getElementType()), kept);
+  putKept(bytes, layout, getKept(format), kept);
   return bytes;
 }
 
@@ -513,7 +514,7 @@ std::vector<float> tfm::decode(RankedTensorType type, ArrayRef<char> bytes) {
     for (size_t i = 0; i < count; ++i)
       values[i] = table[getBits(bytes.data() + layout.codes, i, codebook.getBits())];
   } else if (auto sparse = dyn_cast<SparseFormatAttr>(format)) {
-    RankedTensorType keptType = getKept(sparse, type.getShape(), type.getElementType());
+    RankedTensorType keptType = getKept(sparse, type.getShape());
     std::vector<float> kept = decodeKept(keptType, bytes.drop_front(layout.codes));
     size_t inner = getInner(type.getShape(), sparse.getAxis()), n = sparse.getN(), m = sparse.getM();
     for (size_t place = 0; place < kept.size(); ++place) {
@@ -523,7 +524,7 @@ std::vector<float> tfm::decode(RankedTensorType type, ArrayRef<char> bytes) {
     }
   } else {
     auto bitmap = cast<BitmapFormatAttr>(format);
-    std::vector<float> kept = decodeKept(getKept(bitmap, type.getElementType()), bytes.drop_front(layout.codes));
+    std::vector<float> kept = decodeKept(getKept(bitmap), bytes.drop_front(layout.codes));
     for (size_t i = 0, next = 0; i < count; ++i)
       if (getBits(bytes.data() + layout.indices, i, 1) && next < kept.size())
         values[i] = kept[next++];

@@ -125,7 +125,9 @@ llvm::Expected<ArrayRef<char>> Weights::getBytes(WeightOp weight) {
     Type element = type.getElementType();
     if (!element.isF32() && !element.isF16() && !element.isBF16())
       return fail("random weights are f32, f16 or bf16");
-    blob = addBlob(weight.getContext(), encodeExpanded(type, expandRandom(random, getPlainType(type))));
+    // A format's bytes are of f32, whatever ops see.
+    RankedTensorType plain = getFormat(type) ? type.clone(Float32Type::get(type.getContext())) : type;
+    blob = addBlob(weight.getContext(), encodeExpanded(type, expandRandom(random, getPlainType(plain))));
   }
   if (!blob)
     return fail("has no bytes");

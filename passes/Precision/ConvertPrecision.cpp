@@ -287,6 +287,10 @@ LogicalResult Converter::decide(Operation *op) {
   }
   bool elementwise = isa<tfm::ElementwiseOpInterface>(op), refused = false;
   Decision decision{narrow, {}, ""};
+  auto linear = dyn_cast<tfm::LinearOp>(op);
+  bool quantizes = linear && linear.getActivation(); // from f32
+  if (quantizes)
+    decision = {wide, {}, "quantizes its input"};
   bool anyWide = false, allWide = true;
   std::string why;
   for (Value operand : data) {
@@ -301,7 +305,7 @@ LogicalResult Converter::decide(Operation *op) {
       decision.compute = wide;
       decision.why = "reads what is computed from integers: " + why;
     }
-    if (failed(judgeOperand(op, operand, decision, refused)))
+    if (!quantizes && failed(judgeOperand(op, operand, decision, refused)))
       return failure();
   }
   if (anyWide) {

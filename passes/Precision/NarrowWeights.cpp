@@ -1,6 +1,7 @@
 // Weights and literals in 16 bits.
 #include "passes/Precision/NarrowWeights.h"
 #include "compiler/Reference/Numbers.h"
+#include "dialects/Tfm/Formats.h"
 #include <cmath>
 
 using namespace mlir;
@@ -70,13 +71,22 @@ FailureOr<NarrowWeights::Copy> NarrowWeights::get(GetOp use) {
 FailureOr<NarrowWeights::Copy> NarrowWeights::make(WeightOp weight, Operation *use) {
   RankedTensorType from = weight.getTensorType();
   Attribute source = weight.getSource();
-  if (auto random = dyn_cast<RandomAttr>(source)) {
+  if (auto random = dyn_cast<RandomAttr>(source); random && !getFormat(from)) {
     if (double scale = std::fabs(random.getScale().getValueAsDouble()); scale > getGreatest(type))
       return Copy{{}, scale};
-  } else if (auto literal = dyn_cast<DenseElementsAttr>(source)) {
+  } else if (auto literal = dyn_cast<DenseElementsAttr>(source); literal && !getFormat(from)) {
     if (Loss loss = getLoss(literal, type); loss.overflow)
       return Copy{{}, *loss.overflow};
     source = narrow(literal, type);
+  } else if (getFormat(from)) { // the same bytes, whose values are rounded where they are read
+    auto bytes = weights.getBytes(weight);
+    if (!bytes)
+      return use->emitError(llvm::toString(bytes.takeError()));
+    for (float value : decode(from, *bytes))
+      if (std::isfinite(value) && round(APFloat(value), type).isInfinity())
+        return Copy{{}, value};
+    if (isa<ElementsAttr>(source))
+      source = weights.addBlob(weight.getContext(), std::vector<char>(bytes->begin(), bytes->end()));
   } else {
     auto bytes = weights.getBytes(weight);
     if (!bytes)
