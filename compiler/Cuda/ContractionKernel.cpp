@@ -1,6 +1,8 @@
 // Kernels of matrix products: groups of right sides for Device/Contraction.h, their operands where they lie in memory,
 // and the epilogue, element by element or row by row.
+#include "compiler/Cuda/CppPrinter.h"
 #include "compiler/Cuda/KernelWriter.h"
+#include "dialects/Tfm/Formats.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -21,6 +23,7 @@ private:
   void writeSizes();
   Side getLhs();
   Side getRhs(ArrayRef<Operation *> anchors);
+  std::string getColumnScales(ArrayRef<Operation *> anchors);
   Indices getBatchIndices(Value tensor, Value batch);
   Indices getLhsIndices(Value batch, Value row, Value k);
   Indices getRhsIndices(const Contraction &c, Value batch, Value k, Value column);
@@ -145,21 +148,48 @@ void ContractionWriter::writeSizes() {
 ContractionWriter::Side ContractionWriter::getLhs() {
   Type element = tfm::getElementType(first.lhs);
   BlockArgument memory = schedule::getMemory(first.lhs);
+  std::string type = w.getStoredType(first.lhs);
   if (memory && !first.transposeLhs && isAligned(first.k, element)) {
     w.method("index", "lhs_row", {{"index", "batch"}, {"index", "row"}}, [&](ValueRange p) {
       Indices at = getLhsIndices(p[0], p[1], w.index(0));
       Values dims = w.getDims(first.lhs);
       return w.linearize(at, dims).value;
     });
+    if (first.activation)
+      return {"Source::Rows", "  __device__ __forceinline__ auto lhs_run(index batch, index row, index k) const {\n    "
+                              "return kernel.a" +
+                                  std::to_string(memory.getArgNumber()) +
+                                  ".load<4>(kernel.lhs_row(batch, row) + k);\n  }\n"};
     return {"Source::Rows", "  __device__ __forceinline__ const T *lhs_address(index batch, index row, index k, u32 "
                             "elements) const {\n    return kernel.a" +
                                 std::to_string(memory.getArgNumber()) +
                                 ".address(kernel.lhs_row(batch, row) + k, elements);\n  }\n"};
   }
-  w.method(w.getStoredType(first.lhs), "lhs", {{"index", "batch"}, {"index", "row"}, {"index", "k"}},
+  w.method(type, "lhs", {{"index", "batch"}, {"index", "row"}, {"index", "k"}},
            [&](ValueRange p) { return w.evaluate(first.lhs, getLhsIndices(p[0], p[1], p[2])); });
-  return {"Source::Computed", "  __device__ __forceinline__ T lhs(index batch, index row, index k) const {\n    return "
-                              "kernel.lhs(batch, row, k);\n  }\n"};
+  return {"Source::Computed", "  __device__ __forceinline__ " + type +
+                                  " lhs(index batch, index row, index k) const {\n    return "
+                                  "kernel.lhs(batch, row, k);\n  }\n"};
+}
+
+/// The class of Device/Packed.h that reads the right side, if it is a weight of packed codes that one does; else "".
+static std::string getPacked(const Contraction &c) {
+  auto type = cast<RankedTensorType>(c.rhs.getType());
+  auto format = dyn_cast_or_null<tfm::IntFormatAttr>(tfm::getFormat(type));
+  if (!format || !isa<BlockArgument>(c.rhs) || type.getRank() != 2 || (format.getBits() != 4 && format.getBits() != 8))
+    return "";
+  int64_t rows = type.getDimSize(0), columns = type.getDimSize(1);
+  int64_t blockRows = std::min(format.getBlock()[0], rows), blockColumns = std::min(format.getBlock()[1], columns);
+  auto layout = tfm::getFormatLayout(type);
+  // Indices of blocks are counted in 32 bits.
+  if (!layout || type.getNumElements() == 0 || type.getNumElements() > INT32_MAX || columns % 8 ||
+      (blockColumns != 1 && blockColumns != columns && blockColumns % 8))
+    return "";
+  std::string text = "Packed<" + std::to_string(format.getBits());
+  for (int64_t size : {rows, columns, blockRows, blockColumns})
+    text += ", " + std::to_string(size);
+  return text + ", " + getTypeName(format.getScale()) + ", " + std::to_string(layout->scales) + ", " +
+         std::to_string(format.getZeroPoints() ? layout->zeros : 0) + ">";
 }
 
 ContractionWriter::Side ContractionWriter::getRhs(ArrayRef<Operation *> anchors) {
@@ -168,7 +198,9 @@ ContractionWriter::Side ContractionWriter::getRhs(ArrayRef<Operation *> anchors)
     Contraction c = *schedule::getContraction(op);
     Type element = tfm::getElementType(c.rhs);
     if (schedule::getPanel(c.rhs))
-      return "Source::Panels";
+      return schedule::isInteger(c) ? "Source::Quads" : "Source::Panels";
+    if (!getPacked(c).empty())
+      return c.transposeRhs ? "Source::RunsOfK" : "Source::RunsOfColumns";
     if (c.kind == Contraction::Kind::Conv || !schedule::getMemory(c.rhs))
       return "Source::Computed";
     if (c.transposeRhs)
@@ -180,6 +212,19 @@ ContractionWriter::Side ContractionWriter::getRhs(ArrayRef<Operation *> anchors)
   for (Operation *op : anchors)
     if (getSource(op) != side.source)
       side.source = "Source::Computed";
+  if (side.source == "Source::RunsOfK" || side.source == "Source::RunsOfColumns") {
+    side.text =
+        "  template <u32 kAnchor> __device__ __forceinline__ void rhs_run(index row, index column, float (&x)[8]) "
+        "const {\n";
+    for (auto [i, op] : llvm::enumerate(anchors)) {
+      Contraction c = *schedule::getContraction(op);
+      side.text += "    if constexpr (kAnchor == " + std::to_string(i) + ")\n      " + getPacked(c) +
+                   "::load(kernel.a" + std::to_string(cast<BlockArgument>(c.rhs).getArgNumber()) +
+                   ", row, column, x);\n";
+    }
+    side.text += "  }\n";
+    return side;
+  }
   bool computed = side.source == "Source::Computed";
   side.text = computed
                   ? "  template <u32 kAnchor> __device__ __forceinline__ T rhs(index batch, index k, index column) "
@@ -207,10 +252,11 @@ ContractionWriter::Side ContractionWriter::getRhs(ArrayRef<Operation *> anchors)
                });
       line = "return kernel.rhs" + number + "(batch, k, column);";
     } else {
-      std::string memory = std::to_string(schedule::getMemory(c.rhs).getArgNumber());
+      BlockArgument argument = schedule::getPanel(c.rhs) ? cast<BlockArgument>(c.rhs) : schedule::getMemory(c.rhs);
+      std::string memory = std::to_string(argument.getArgNumber());
       w.method("index", "rhs_place" + number, {{"index", "batch"}, {"index", "row"}}, [&](ValueRange p) -> Value {
         if (auto panel = schedule::getPanel(c.rhs))
-          return w.mul(p[1], panel.getWidth());
+          return w.mul(p[1], panel.getWidth() * panel.getDepth());
         Value zero = w.index(0);
         Indices at = c.transposeRhs ? getRhsIndices(c, p[0], zero, p[1]) : getRhsIndices(c, p[0], p[1], zero);
         return w.linearize(at, w.getDims(c.rhs)).value;
@@ -222,7 +268,41 @@ ContractionWriter::Side ContractionWriter::getRhs(ArrayRef<Operation *> anchors)
                  (last || anchors.size() == 1 ? "" : "    else\n  ");
   }
   side.text += "  }\n";
+  if (side.source == "Source::Quads")
+    side.text += getColumnScales(anchors);
   return side;
+}
+
+/// What lies behind the panels of codes: a scale for each column, then the sum of its codes.
+std::string ContractionWriter::getColumnScales(ArrayRef<Operation *> anchors) {
+  std::string text;
+  auto add = [&](const char *type, const char *name, bool isSecond) {
+    text += "  __device__ __forceinline__ " + std::string(type) + " " + name + "(u32 anchor, index column) const {\n";
+    for (auto [i, op] : llvm::enumerate(anchors)) {
+      Contraction c = *schedule::getContraction(op);
+      auto panel = schedule::getPanel(c.rhs);
+      int64_t columns = llvm::alignTo(*c.n.getConstant(), panel.getWidth());
+      int64_t bytes = columns * llvm::alignTo(*c.k.getConstant(), panel.getDepth()) + (isSecond ? 4 * columns : 0);
+      text += (i + 1 < anchors.size() ? "    if (anchor == " + std::to_string(i) + ")\n  " : "") +
+              "    return kernel.a" + std::to_string(cast<BlockArgument>(c.rhs).getArgNumber()) + ".part<" + type +
+              ">(" + std::to_string(bytes) + ").load(column);\n";
+    }
+    text += "  }\n";
+  };
+  add("float", "column_scale", false);
+  add("i32", "code_sum", true);
+  return text;
+}
+
+/// How the rows of the left side are quantized: a class of Device/Quantize.h.
+static std::string getActivation(Attribute activation) {
+  if (auto dynamic = dyn_cast_or_null<tfm::DynamicAttr>(activation))
+    return "Dynamic<" + std::to_string(dynamic.getBits()) + ", " + (dynamic.getSymmetric() ? "true>" : "false>");
+  if (auto fixed = dyn_cast_or_null<tfm::StaticAttr>(activation))
+    return "Static<" + std::to_string(fixed.getBits()) + ", " +
+           std::to_string(llvm::bit_cast<uint32_t>(static_cast<float>(fixed.getScale().getValueAsDouble()))) + "u, " +
+           std::to_string(fixed.getZero()) + ">";
+  return "Exactly";
 }
 
 /// Maps for TMA of a group's right sides, as pointers to the kernel's parameters; empty where they are no matrices in
@@ -321,6 +401,8 @@ void ContractionWriter::writeGroup(unsigned number, ArrayRef<Operation *> anchor
   math = math == "float" ? "F32" : "Half<" + math + ">";
   if (first.op->getAttrOfType<tfm::PrecisionAttr>("precision"))
     math = "Tf32";
+  if (llvm::all_of(anchors, [](Operation *op) { return schedule::isInteger(*schedule::getContraction(op)); }))
+    math = "Codes";
   Side rhs = getRhs(anchors);
   const std::string &maps = groupMaps.emplace_back(getMaps(anchors));
   std::string column = std::to_string(columnsOf(anchors[0]));
@@ -337,7 +419,8 @@ void ContractionWriter::writeGroup(unsigned number, ArrayRef<Operation *> anchor
             "    counters += (share.parts - 1) * size;\n    parts = share.parts;\n"
             "    workspace = global(workspace.pointer, parts * size);\n  }\n";
   text += "  using Math = " + math +
-          ";\n  using T = Math::T;\n  static constexpr u32 kAnchors = " + std::to_string(anchors.size()) +
+          ";\n  using T = Math::T;\n  using Activation = " + getActivation(first.activation) +
+          ";\n  static constexpr u32 kAnchors = " + std::to_string(anchors.size()) +
           ", kMostAnchors = " + std::to_string(getMostAnchors()) + ", kParts = " + std::to_string(w.tile.parts) +
           ";\n  static constexpr Source kLhs = " + lhs.source + ", kRhs = " + rhs.source +
           ";\n  static constexpr bool kMaps = " + (maps.empty() ? "false" : "true") +

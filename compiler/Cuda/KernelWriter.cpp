@@ -189,7 +189,9 @@ FailureOr<std::string> KernelWriter::write(StringRef symbol) {
       auto panel = schedule::getPanel(tensor);
       int64_t n = matrix.getDimSize(panel.getTransposed() ? 0 : 1),
               k = matrix.getDimSize(panel.getTransposed() ? 1 : 0);
-      count = std::to_string(llvm::divideCeil(n, panelWidth) * panelWidth * k);
+      int64_t columns = llvm::alignTo(n, panelWidth), depth = panel.getDepth();
+      // Of codes, with a scale and a sum of each column.
+      count = std::to_string(columns * (depth > 1 ? llvm::alignTo(k, depth) + 8 : k));
     }
     fill += "  kernel." + operand + " = global(" + operand + ", " + count + ");\n";
   };

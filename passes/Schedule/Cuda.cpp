@@ -79,16 +79,17 @@ Formulas scheduleContraction(const KernelPlan &plan, StringRef target, CudaTile 
     buffers += 32 * length;
   Type element = tfm::getElementType(first.lhs);
   auto depth = first.k.getConstant();
-  tile.wgmma = hasWgmma(target, element) && depth && *depth > 0 && buffers <= 64 * 1024;
-  tile.shared = std::max(tile.wgmma ? kHopperShared : kContractionShared, buffers);
+  tile.wgmma = hasWgmma(target, element) && !first.activation && depth && *depth > 0 && buffers <= 64 * 1024;
+  tile.shared = tile.wgmma ? kHopperShared : kContractionShared + (first.activation ? kRowScales : 0);
+  tile.shared = std::max(tile.shared, buffers);
   if (tile.wgmma) {
     tile.threads = 384;
     large = Dim::min(large, getHopperBlocks(target));
   }
   formulas.blocks = Dim::max(large, Dim::min(small, 8 * (tile.many - 1)));
   // Parts meet in the workspace: rows of sums behind each other, or as many floats as a tile has.
-  int64_t steps = depth ? llvm::divideCeil(*depth, 1024 / static_cast<int64_t>(element.getIntOrFloatBitWidth()))
-                        : kMostParts * kLeastSteps;
+  int64_t bits = isInteger(first) ? 8 : element.getIntOrFloatBitWidth();
+  int64_t steps = depth ? llvm::divideCeil(*depth, 1024 / bits) : kMostParts * kLeastSteps;
   tile.parts = std::clamp<int64_t>(steps / kLeastSteps, 1, kMostParts);
   Dim parts = Dim::min(small * Dim(tile.parts), kShareBlocks);
   if (tile.parts > 1)

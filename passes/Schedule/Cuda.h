@@ -27,6 +27,7 @@ mlir::FailureOr<CudaTile> readCudaTile(kernel::FuncOp kernel, kernel::ScheduleAt
 inline constexpr int64_t kCudaMapElements = 1024;    // of a block of Map, as in Device/Map.h
 inline constexpr int64_t kManyTiles = 80;            // large ones of a contraction: from so many on they fill a device
 inline constexpr int64_t kContractionShared = 98880; // of Device/Contraction.h's tiles
+inline constexpr int64_t kRowScales = 128 * 16;      // behind them, of a quantized left side
 inline constexpr int64_t kHopperShared = 202016;     // of Device/Hopper.h's
 inline constexpr int64_t kHopperBlocks = 132;        // that run at a time on an H100 or H200, one for each processor
 inline constexpr int64_t kShareBlocks = 264; // of a grid whose small tiles are shared, as Device/Contraction.h's Share

@@ -190,7 +190,7 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
   }
 
   /// Panels for weights that nothing else in the kernel reads and that every launch passes as they are stored. Weights
-  /// in a format have some where all of the kernel's products are integers' on every target.
+  /// in a format have some where all of the kernel's products are integers'.
   void layOutWeights(kernel::FuncOp kernel, ArrayRef<Operation *> anchors, ArrayRef<kernel::LaunchOp> launches,
                      bool hasCuda) {
     auto isLaidOut = [&](Operation *op) {
@@ -203,9 +203,8 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
         return launch.getInputs()[argument.getArgNumber()].getDefiningOp<tfm::GetOp>();
       });
     };
-    bool integers = !hasCuda && llvm::all_of(anchors, [&](Operation *op) {
-      return isLaidOut(op) && hasIntegers(*getContraction(op));
-    });
+    bool integers =
+        llvm::all_of(anchors, [&](Operation *op) { return isLaidOut(op) && hasIntegers(*getContraction(op)); });
     for (Operation *op : anchors) {
       Contraction c = *getContraction(op);
       bool decodes = !hasCuda && isUnpackable(c);

@@ -89,6 +89,36 @@ void addActivations(std::vector<Case> &cases) {
                      return {b.op("linear", {x, b.weight("17, 33", 1, perColumn(8, 17))}, b.type("n, 33"), kDynamic)};
                    },
                    kRows, 17});
+  // So long a K that blocks of a device share it, and two products in an epilogue.
+  for (const std::string &weight :
+       {perColumn(8, 1100), std::string("#tfm.int<bits = 4, block = [32, 1], scale = f16>")})
+    for (bool dynamic : {false, true}) {
+      std::string suffix = std::string(weight.find("bits = 4") != std::string::npos ? "_int4" : "_int8") + "_deep",
+                  prefix = dynamic ? "linear_dynamic" : "linear_plain", attribute = dynamic ? kDynamic : "";
+      cases.push_back({prefix + suffix,
+                       [=](CaseBuilder &b) -> SmallVector<Value> {
+                         Value w = b.weight("1100, 40", 1, weight);
+                         return {b.op("linear", {b.input("n, 1100"), w, b.weight("40")}, b.type("n, 40"), attribute)};
+                       },
+                       kRows, 1100});
+      cases.push_back({prefix + suffix + "_norm",
+                       [=](CaseBuilder &b) -> SmallVector<Value> {
+                         Value w = b.weight("1100, 40", 1, weight);
+                         Value y = b.op("linear", {b.input("n, 1100"), w}, b.type("n, 40"), attribute);
+                         return {b.op("layer_norm", {y, b.weight("40"), b.weight("40")}, b.type("n, 40"),
+                                      "epsilon = 1.0e-12 : f64, operandSegmentSizes = array<i32: 1, 1, 1>")};
+                       },
+                       kRows, 4400});
+      cases.push_back({prefix + suffix + "_swiglu",
+                       [=](CaseBuilder &b) -> SmallVector<Value> {
+                         Value x = b.input("n, 1100");
+                         Value gate =
+                             b.op("linear", {x, b.weight("1100, 136", 1, weight)}, b.type("n, 136"), attribute);
+                         Value up = b.op("linear", {x, b.weight("1100, 136", 1, weight)}, b.type("n, 136"), attribute);
+                         return {b.map("swiglu", {gate, up})};
+                       },
+                       kRows, 4400});
+    }
   for (int64_t bits : {8, 7, 4}) { // in integers, and not
     std::string suffix = "_int" + text(bits);
     cases.push_back({"linear_dynamic_gelu" + suffix,

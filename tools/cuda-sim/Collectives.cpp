@@ -131,24 +131,48 @@ void device::sim_ldmatrix(u32 *r, u32 address, u32 matrices, bool transposed, Si
   });
 }
 
+// Register i of a lane holds of A row g + 8 (i % 2), and of each row's eight words t + 4 (i / 2), in 8 and 16 bits as
+// in tf32.
+static Tiles gather(const Warp &w) {
+  Tiles tiles;
+  for (u32 lane = 0; lane < 32; ++lane) {
+    const MmaOperands &from = *static_cast<const MmaOperands *>(w.in[lane]);
+    u32 g = lane / 4, t = lane % 4;
+    for (u32 i = 0; i < 4; ++i)
+      tiles.a[g + i % 2 * 8][t + i / 2 * 4] = from.a[i];
+    for (u32 i = 0; i < 2; ++i)
+      tiles.b[t + i * 4][g] = from.b[i];
+  }
+  return tiles;
+}
+
+template <class T> static void addProduct(const Warp &w, const T (&product)[16][8]) {
+  for (u32 lane = 0; lane < 32; ++lane)
+    for (u32 i = 0; i < 4; ++i)
+      static_cast<T *>(w.out[lane])[i] += product[lane / 4 + i / 2 * 8][lane % 4 * 2 + i % 2];
+}
+
 void device::sim_mma(float *d, const u32 *a, const u32 *b, SimType type, Site site) {
   wholeWarp("mma", site);
   MmaOperands operands{a, b};
   here->collective(Collective::mma, &operands, d, site, true, [&](Warp &w) {
-    // Register i holds row g + 8 (i % 2), and of each row's eight words t + 4 (i / 2), in 16 bits as in tf32.
-    Tiles tiles;
     float product[16][8];
-    for (u32 lane = 0; lane < 32; ++lane) {
-      const MmaOperands &from = *static_cast<const MmaOperands *>(w.in[lane]);
-      u32 g = lane / 4, t = lane % 4;
-      for (u32 i = 0; i < 4; ++i)
-        tiles.a[g + i % 2 * 8][t + i / 2 * 4] = from.a[i];
-      for (u32 i = 0; i < 2; ++i)
-        tiles.b[t + i * 4][g] = from.b[i];
-    }
-    multiply(product, tiles, type);
-    for (u32 lane = 0; lane < 32; ++lane)
-      for (u32 i = 0; i < 4; ++i)
-        static_cast<float *>(w.out[lane])[i] += product[lane / 4 + i / 2 * 8][lane % 4 * 2 + i % 2];
+    multiply(product, gather(w), type);
+    addProduct(w, product);
+  });
+}
+
+void device::sim_mma_codes(int *d, const u32 *a, const u32 *b, Site site) {
+  wholeWarp("mma", site);
+  MmaOperands operands{a, b};
+  here->collective(Collective::mma, &operands, d, site, true, [&](Warp &w) {
+    Tiles tiles = gather(w);
+    int product[16][8] = {};
+    for (u32 i = 0; i < 16; ++i)
+      for (u32 k = 0; k < 8; ++k)
+        for (u32 n = 0; n < 8; ++n)
+          for (u32 byte = 0; byte < 32; byte += 8)
+            product[i][n] += int(tiles.a[i][k] >> byte & 255) * int(static_cast<signed char>(tiles.b[k][n] >> byte));
+    addProduct(w, product);
   });
 }

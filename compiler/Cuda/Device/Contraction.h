@@ -3,19 +3,26 @@
 //
 // A Group (written by the emitter around a kernel's methods) has
 //   Math, kAnchors; kLhs, kRhs: how operands lie in memory; kSkips: rows that nobody reads are left out;
+//   Activation: how the left side's rows are quantized (Quantize.h);
 //   kWhole: the epilogue needs whole rows; kParts: blocks that share a small tile's sum over K at most
 //   batches(), rows(), columns(), depth()
 //   lhs(batch, row, k), rhs<anchor>(batch, k, column)      elements, where they don't lie in memory
+//   lhs_run(batch, row, k)                                 of a quantized left side in memory, four elements
+//   rhs_run<anchor>(row, column of the matrix, elements)   eight elements of packed codes
+//   column_scale(anchor, column), code_sum(anchor, column)  of a right side of codes
 //   lhs_address(batch, row, k, elements), rhs_address<anchor>(batch, row of memory, place in it, elements)
 //   reads(row); store(batch, row, column, sums)            row of all batches
 //   tile_columns<kColumns>(), finish(team, warp, row)       with kWhole: of all groups; a row of the results
 namespace device {
 
 enum class Source {
-  Computed, // by the kernel's methods
-  Rows,     // depth elements after each other for each row (of the right side: column)
-  Columns,  // right side: columns() elements after each other for each element of K
-  Panels    // right side: panels of 16 columns, each depth x 16 (kernel.panel)
+  Computed,     // by the kernel's methods
+  Rows,         // depth elements after each other for each row (of the right side: column)
+  Columns,      // right side: columns() elements after each other for each element of K
+  Panels,       // right side: panels of 16 columns, each depth x 16 (kernel.panel)
+  Quads,        // codes in panels: for four elements of K after each other, the four codes of each of 16 columns
+  RunsOfK,      // right side: packed codes, eight for elements of K after each other
+  RunsOfColumns // for eight columns side by side
 };
 
 /// The threads that work on something together.
@@ -64,17 +71,20 @@ template <class Group, u32 kTileRows, u32 kTileColumns, u32 kWarpRows, u32 kStag
 struct Contraction {
   using Math = typename Group::Math;
   using T = typename Math::T;
+  using Activation = typename Group::Activation;
+  static constexpr bool kCodes = Group::kRhs == Source::Quads;
   static constexpr u32 kWarps = 8, kThreads = Threads::kThreads, kWarpColumns = kWarps / kWarpRows;
   static constexpr u32 kColumns = kTileColumns / Group::kAnchors;
   static constexpr u32 kDepth = 128 / sizeof(T), kChunk = 16 / sizeof(T); // elements of a step, of a copy
-  static constexpr bool kAcross = Group::kRhs == Source::Columns || Group::kRhs == Source::Panels;
-  static constexpr u32 kSizeB = kAcross ? kDepth : 128; // as Math::load_b has it
+  static constexpr bool kAcross =
+      Group::kRhs == Source::Columns || Group::kRhs == Source::Panels || Group::kRhs == Source::RunsOfColumns;
+  static constexpr u32 kSizeB = kCodes ? kColumns * 4 : kAcross ? kDepth : 128; // as Math::load_b has it
   static constexpr u32 kTileA = kTileRows * 128, kTileB = kColumns * 128;
   static constexpr u32 kStage = kTileA + Group::kAnchors * kTileB;
   static constexpr u32 kM = kTileRows / kWarpRows / 16, kN = kColumns / kWarpColumns / 8; // fragments of a warp
   static_assert(kN % 2 == 0, "the right side's fragments are loaded in pairs");
   static constexpr u32 kPitchSums = kColumns + 4;
-  static constexpr u32 kNumbers = kStages * kStage; // behind the stages: the rows' numbers, then 16 counts
+  static constexpr u32 kNumbers = kStages * kStage; // behind the stages: the rows' numbers, 16 counts, the rows' scales
   static_assert(Group::kAnchors * kTileRows * kPitchSums * 4 <= kNumbers, "the sums fit where the stages were");
 
   const Group &group;
@@ -90,7 +100,13 @@ struct Contraction {
 
   LATHE_DEVICE Shared<u32> numbers() const { return shared<u32>(numbersAt); }
   LATHE_DEVICE Shared<u32> counts() const { return shared<u32>(numbersAt + kTileRows * 4); }
-  static constexpr u32 kShared = kNumbers + kTileRows * 4 + 64;
+  LATHE_DEVICE Shared<Vector<float, 4>> scales() const {
+    return shared<Vector<float, 4>>(numbersAt + kTileRows * 4 + 64);
+  }
+  LATHE_DEVICE RowScale row_scale(u32 r) const {
+    Vector<float, 4> by = scales().load(r);
+    return {by[0], by[1], by[2]};
+  }
 
   /// The row of the tile's i-th, or -1.
   LATHE_DEVICE index row(u32 i) const {
@@ -128,8 +144,69 @@ struct Contraction {
     return seen > first;
   }
 
-  LATHE_DEVICE void load_lhs(u32 tile, index k) const {
+  /// Four elements of a quantized left side; 0 behind its last one.
+  LATHE_DEVICE Vector<float, 4> lhs_run(index from, index k) const {
+    Vector<float, 4> x{};
     if constexpr (Group::kLhs == Source::Rows) {
+      if (k < depth)
+        x = group.lhs_run(batch, from, k);
+    } else {
+      for (int j = 0; j < 4; ++j)
+        if (k + j < depth)
+          x[j] = group.lhs(batch, from, k + j);
+    }
+    return x;
+  }
+
+  /// What the tile's rows are quantized with: a row a warp.
+  LATHE_DEVICE void find_scales() const {
+    for (u32 i = warp(); i < kTileRows; i += kWarps) {
+      float lo = 0, hi = 0;
+      index from = row(i);
+      if (Activation::kRange && from >= 0) {
+        for (index k = lane() * 4; k < depth; k += 128) {
+          Vector<float, 4> x = lhs_run(from, k);
+          for (int j = 0; j < 4; ++j) {
+            lo = minimum(lo, x[j]);
+            hi = maximum(hi, x[j]);
+          }
+        }
+        lo = Warp().template reduce<Minimum>(lo);
+        hi = Warp().template reduce<Maximum>(hi);
+      }
+      RowScale by = Activation::get(lo, hi);
+      if (lane() == 0)
+        scales().store(i, {by.scale, by.inverse, by.zero, 0});
+    }
+    sync_block();
+  }
+
+  LATHE_DEVICE void load_lhs(u32 tile, index k) const {
+    if constexpr (Activation::kQuantizes) {
+      constexpr u32 kRuns = kDepth / 4;
+#pragma unroll 4
+      for (u32 i = Threads::rank(); i < kTileRows * kRuns; i += kThreads) {
+        u32 r = i / kRuns, c = i % kRuns * 4;
+        index from = row(r);
+        RowScale by = row_scale(r);
+        Vector<float, 4> x{};
+        if (from >= 0)
+          x = lhs_run(from, k + c);
+        for (int j = 0; j < 4; ++j)
+          x[j] = quantize<Activation>(x[j], by);
+        if constexpr (kCodes) {
+          u32 word = 0;
+          for (int j = 0; j < 4; ++j)
+            word |= u32(int(x[j])) << 8 * j;
+          shared<u32>(tile + swizzle<128>(r, c)).store(0, word);
+        } else {
+          Vector<T, 4> values;
+          for (int j = 0; j < 4; ++j)
+            values[j] = from_float<T>((x[j] - by.zero) * by.scale);
+          shared<T>(tile + swizzle<128>(r, c * sizeof(T))).template store<4>(0, values);
+        }
+      }
+    } else if constexpr (Group::kLhs == Source::Rows) {
       for (u32 i = Threads::rank(); i < kTileRows * 8; i += kThreads) {
         u32 r = i / 8, c = i % 8;
         index from = row(r), at = k + c * kChunk;
@@ -180,6 +257,35 @@ struct Contraction {
         cp_async_16(shared<T>(tile + across<kDepth>(d, panel * 16 * sizeof(T) + c * 16)).address(0), from,
                     inside ? 16 : 0);
       }
+    } else if constexpr (Group::kRhs == Source::Quads) {
+      index quads = divide(depth + 3, 4);
+      for (u32 i = Threads::rank(); i < kDepth / 4 * kColumns / 4; i += kThreads) {
+        u32 c = i % 4, d = i / 4 % (kDepth / 4), panel = i / kDepth;
+        index p = column / 16 + panel, quad = k / 4 + d;
+        bool inside = quad < quads && p * 16 < columns;
+        const T *from =
+            group.template rhs_address<kAnchor>(batch, inside ? p * quads + quad : 0, c * kChunk, inside ? kChunk : 0);
+        cp_async_16(shared<u32>(tile + Math::template place<kSizeB>(d, panel * 16 + c * 4)).address(0), from,
+                    inside ? 16 : 0);
+      }
+    } else if constexpr (Group::kRhs == Source::RunsOfK) {
+      constexpr u32 kRuns = kDepth / 8;
+      for (u32 i = Threads::rank(); i < kColumns * kRuns; i += kThreads) {
+        u32 n = i / kRuns, d = i % kRuns * 8;
+        float x[8] = {};
+        if (column + n < columns && k + d < depth)
+          group.template rhs_run<kAnchor>(column + n, k + d, x);
+        store_run<T>(x, [&](u32 byte) { return tile + swizzle<128>(n, d * sizeof(T) + byte); });
+      }
+    } else if constexpr (Group::kRhs == Source::RunsOfColumns) {
+      constexpr u32 kRuns = kColumns / 8;
+      for (u32 i = Threads::rank(); i < kDepth * kRuns; i += kThreads) {
+        u32 d = i / kRuns, n = i % kRuns * 8;
+        float x[8] = {};
+        if (column + n < columns && k + d < depth)
+          group.template rhs_run<kAnchor>(k + d, column + n, x);
+        store_run<T>(x, [&](u32 byte) { return tile + across<kDepth>(d, n * sizeof(T) + byte); });
+      }
     } else {
       for (u32 i = Threads::rank(); i < kColumns * kDepth; i += kThreads) {
         u32 n = i / kDepth, d = i % kDepth;
@@ -205,7 +311,7 @@ struct Contraction {
     cp_async_commit();
   }
 
-  using Sums = float[Group::kAnchors][kM][kN][4];
+  using Sums = typename Math::Sum[Group::kAnchors][kM][kN][4];
 
   LATHE_DEVICE void multiply(Sums &sums, u32 stage) const {
     u32 firstRow = warp() / kWarpColumns * kM * 16, firstColumn = warp() % kWarpColumns * kN * 8;
@@ -234,7 +340,16 @@ struct Contraction {
     return shared<float>(((anchor * kTileRows + r) * kPitchSums + c) * 4);
   }
 
+  /// The sum of an element. A sum over a part of K leaves the zero point's part to that which begins at 0.
+  LATHE_DEVICE float finish_sum(int sum, const RowScale &by, float scale, int codes) const {
+    if (begin == 0)
+      sum -= int(by.zero) * codes;
+    return float(sum) * by.scale * scale;
+  }
+
   LATHE_DEVICE void run() {
+    if constexpr (Activation::kQuantizes)
+      find_scales();
     Sums sums = {};
     for (u32 i = 0; i < kStages - 1; ++i)
       load(begin + i);
@@ -250,12 +365,32 @@ struct Contraction {
 #pragma unroll
     for (u32 anchor = 0; anchor < Group::kAnchors; ++anchor)
 #pragma unroll
-      for (u32 i = 0; i < kM; ++i)
+      for (u32 j = 0; j < kN; ++j) {
+        float scale[2] = {};
+        int codes[2] = {};
+        if constexpr (kCodes) {
 #pragma unroll
-        for (u32 j = 0; j < kN; ++j)
+          for (u32 h = 0; h < 2; ++h) {
+            index at = column + firstColumn + j * 8 + h;
+            if (at < columns) {
+              scale[h] = group.column_scale(anchor, at);
+              codes[h] = group.code_sum(anchor, at);
+            }
+          }
+        }
 #pragma unroll
-          for (u32 q = 0; q < 4; ++q)
-            sum(anchor, firstRow + i * 16 + q / 2 * 8, firstColumn + j * 8 + q % 2).store(0, sums[anchor][i][j][q]);
+        for (u32 i = 0; i < kM; ++i)
+#pragma unroll
+          for (u32 q = 0; q < 4; ++q) {
+            u32 r = firstRow + i * 16 + q / 2 * 8;
+            float value;
+            if constexpr (kCodes)
+              value = finish_sum(sums[anchor][i][j][q], row_scale(r), scale[q % 2], codes[q % 2]);
+            else
+              value = sums[anchor][i][j][q];
+            sum(anchor, r, firstColumn + j * 8 + q % 2).store(0, value);
+          }
+      }
     sync_block();
   }
 

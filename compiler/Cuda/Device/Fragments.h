@@ -24,6 +24,7 @@ LATHE_DEVICE u32 count_bits(u32 bits) {
 /// f32 by multiply-add.
 struct F32 {
   using T = float;
+  using Sum = float;
   static constexpr u32 kStep = 4, kUnroll = 2; // steps that stand side by side in the code
   struct A {
     Vector<float, 4> rows[2];
@@ -81,6 +82,7 @@ struct F32 {
 /// f32 in memory, its products rounded to tf32.
 struct Tf32 {
   using T = float;
+  using Sum = float;
   static constexpr u32 kStep = 8, kUnroll = 4;
   struct A {
     u32 r[4];
@@ -126,6 +128,7 @@ struct Tf32 {
 /// f16 or bf16.
 template <class Type> struct Half {
   using T = Type;
+  using Sum = float;
   static constexpr u32 kStep = 16, kUnroll = 4;
   struct A {
     u32 r[4];

@@ -5,6 +5,9 @@
 //   m16n8k8, tf32
 //     a[0] (g, t)  a[1] (g + 8, t)  a[2] (g, t + 4)  a[3] (g + 8, t + 4)                  A is 16 x 8
 //     b[0] (t, g)  b[1] (t + 4, g)                                                        B is 8 x 8
+//   m16n8k32, 8 bits, four in a register, the lowest column (A, unsigned) or row (B, signed) in its low bits
+//     a[0] (g, 4t..)  a[1] (g + 8, 4t..)  a[2] (g, 4t + 16..)  a[3] (g + 8, 4t + 16..)    A is 16 x 32
+//     b[0] (4t.., g)  b[1] (4t + 16.., g)                                                 B is 32 x 8
 //   d[0] (g, 2t)  d[1] (g, 2t + 1)  d[2] (g + 8, 2t)  d[3] (g + 8, 2t + 1)                D is 16 x 8
 // ldmatrix loads 8 x 8 matrices of 16 bits: lane 8m + i gives the address of matrix m's row i (16 bytes, aligned), and
 // r[m] becomes (g, 2t..) of matrix m, or (2t.., g) where it is transposed.
@@ -18,6 +21,7 @@ enum class SimType : u32 { f16, bf16, tf32 };
 extern "C" {
 void sim_ldmatrix(u32 *r, u32 address, u32 matrices, bool transposed, Site);
 void sim_mma(float *d, const u32 *a, const u32 *b, SimType, Site);
+void sim_mma_codes(int *d, const u32 *a, const u32 *b, Site);
 }
 LATHE_DEVICE constexpr SimType simType(f16) { return SimType::f16; }
 LATHE_DEVICE constexpr SimType simType(bf16) { return SimType::bf16; }
@@ -92,6 +96,16 @@ LATHE_DEVICE void mma_m16n8k8_tf32(float (&d)[4], const u32 (&a)[4], const u32 (
   asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
                "{%0, %1, %2, %3};"
                : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#endif
+}
+LATHE_DEVICE void mma_m16n8k32(int (&d)[4], const u32 (&a)[4], const u32 (&b)[2] LATHE_AND_SITE) {
+#ifdef LATHE_CUDA_SIM
+  sim_mma_codes(d, a, b, site);
+#else
+  asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+               "{%0, %1, %2, %3};"
+               : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 #endif
 }

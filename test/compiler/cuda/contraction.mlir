@@ -3,6 +3,8 @@
 !x = tensor<?x64xf32, #tfm.dims<m, 64>>
 !y = tensor<?x48xf32, #tfm.dims<m, 48>>
 !w = tensor<64x48xf32>
+!w8 = tensor<64x48xf32, #tfm.int<bits = 8, block = [64, 1], scale = f32>>
+!w4 = tensor<64x48xf32, #tfm.int<bits = 4, block = [32, 1], scale = f16>>
 module attributes {tfm.symbols = {m = array<i64: 0, 512>, b = array<i64: 1, 8>}} {
   // CHECK: // ---- k0: groups, contraction
   // CHECK: void store0(index batch, index row, index column, float sum0) const {
@@ -52,7 +54,7 @@ module attributes {tfm.symbols = {m = array<i64: 0, 512>, b = array<i64: 1, 8>}}
   // CHECK: float lhs(index batch, index row, index k) const {
   // CHECK: maximum({{.*}}, 0.0f)
   // CHECK: kLhs = Source::Computed, kRhs = Source::Computed;
-  // CHECK: T lhs(index batch, index row, index k) const
+  // CHECK: float lhs(index batch, index row, index k) const
   kernel.func @computed(%x: !x, %q: tensor<64x31xf32>) -> tensor<?x31xf32, #tfm.dims<m, 31>> attributes {anchor = #kernel.anchor<contraction>} {
     %0 = tfm.relu %x : (!x) -> !x
     %1 = tfm.matmul %0, %q : (!x, tensor<64x31xf32>) -> tensor<?x31xf32, #tfm.dims<m, 31>>
@@ -101,6 +103,28 @@ module attributes {tfm.symbols = {m = array<i64: 0, 512>, b = array<i64: 1, 8>}}
   // CHECK: (void)(Small<Kernel_k9_Group0>::run(group0, tile, share));
   kernel.func @deep(%x: tensor<?x1024xf32, #tfm.dims<m, 1024>>, %w: tensor<1024x48xf32>) -> !y attributes {anchor = #kernel.anchor<contraction>} {
     %0 = tfm.linear %x, %w : (tensor<?x1024xf32, #tfm.dims<m, 1024>>, tensor<1024x48xf32>) -> !y
+    kernel.return %0 : !y
+  }
+  // CHECK: // ---- k10: codes, contraction
+  // CHECK: using Math = Codes;
+  // CHECK: using Activation = Dynamic<8, false>;
+  // CHECK: kLhs = Source::Rows, kRhs = Source::Quads;
+  // CHECK: auto lhs_run(index batch, index row, index k) const
+  // CHECK: float column_scale(u32 anchor, index column) const
+  // CHECK-NEXT: kernel.a1.part<float>(3072).load(column)
+  // CHECK: i32 code_sum(u32 anchor, index column) const
+  // CHECK-NEXT: kernel.a1.part<i32>(3264).load(column)
+  kernel.func @codes(%x: !x, %w: !w8 {kernel.layout = #kernel.panel<width = 16, depth = 4>}) -> !y attributes {anchor = #kernel.anchor<contraction>} {
+    %0 = tfm.linear %x, %w {activation = #tfm.dynamic<bits = 8>} : (!x, !w8) -> !y
+    kernel.return %0 : !y
+  }
+  // CHECK: // ---- k11: packed, contraction
+  // CHECK: using Math = F32;
+  // CHECK: using Activation = Static<4, 1056964608u, 7>;
+  // CHECK: kRhs = Source::RunsOfColumns;
+  // CHECK: Packed<4, 64, 48, 32, 1, f16, 1600, 0>::load(kernel.a1, row, column, x)
+  kernel.func @packed(%x: !x, %w: !w4) -> !y attributes {anchor = #kernel.anchor<contraction>} {
+    %0 = tfm.linear %x, %w {activation = #tfm.static<bits = 4, scale = 0.5 : f32, zero = 7>} : (!x, !w4) -> !y
     kernel.return %0 : !y
   }
   kernel.func @copy(%x: tensor<1xf32>) -> tensor<1xf32> attributes {anchor = #kernel.anchor<map>} {

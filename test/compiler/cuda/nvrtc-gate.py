@@ -24,7 +24,7 @@ MODELS = {
     "corpus/whisper/encoder-dynamo18/model.onnx": ["tf32"],
 }
 # Kernels beside this file, as they are.
-KERNELS = ["Inputs/attention-heads.mlir"]
+KERNELS = ["Inputs/attention-heads.mlir", "Inputs/quantized.mlir"]
 # KiB of dynamic and static shared memory that a block can have (CUDA C++ Programming Guide, compute capabilities).
 SHARED = {"sm_80": 163, "sm_86": 99, "sm_89": 99, "sm_90a": 227, "sm_100a": 227, "sm_120a": 99}
 HEAD = re.compile(r"^// ---- (k\d+): (.*), \w+, \d+ threads, (\d+) bytes of shared memory$", re.M)
