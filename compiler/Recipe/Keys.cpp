@@ -46,7 +46,7 @@ static constexpr Key kSparsify[] = {
     DAMPING,
 };
 static constexpr Key kQuantize[] = {
-    {"format", KeyType::Choice, "int8,int4,int3,int2,fp8e4m3,fp8e5m2,fp16,bf16"},
+    {"format", KeyType::Choice, "int8,int7,int6,int5,int4,int3,int2,fp8e4m3,fp8e5m2,fp16,bf16"},
     {"group", KeyType::Integer, "", -1, kMax}, // elements of K that share a scale; 0: all of K, -1: the whole weight
     {"zero-points", KeyType::Flag},
     {"scale", KeyType::Choice, "f32,f16,bf16"},

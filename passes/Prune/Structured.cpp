@@ -36,8 +36,8 @@ LogicalResult prune::checkOptions(ModuleOp module, StringRef targets, double rat
   return success();
 }
 
-/// What the outputs lose at least by the removal of a unit G: tr(W_G ([H⁻¹]_GG)⁻¹ W_Gᵀ), for each; empty where H can't be
-/// factored.
+/// What the outputs lose at least by the removal of a unit G: tr(W_G ([H⁻¹]_GG)⁻¹ W_Gᵀ), for each; empty where H can't
+/// be factored.
 static std::vector<double> getLosses(numerics::ConstView<float> w, const Units &units, const statistics::Entry &entry,
                                      double damping) {
   std::vector<double> losses(units.count, 0);

@@ -78,7 +78,7 @@ struct QuantizeWeights : lathe::impl::QuantizeWeightsPassBase<QuantizeWeights> {
       return getOperation().emitError("gptq, scale-search=hessian, static activations and bias-correction need "
                                       "statistics; hint: give calibration data");
     if (group < -1)
-      return getOperation().emitError("group: expected -1, 0 or a number of elements, got ") << group;
+      return getOperation().emitError("group: expected -1, 0 or a number of elements, got ") << group.getValue();
     return success();
   }
 
@@ -132,7 +132,7 @@ struct QuantizeWeights : lathe::impl::QuantizeWeightsPassBase<QuantizeWeights> {
              << tfm::getFormat(type) << "; hint: one stage for each weight";
     int64_t axis = target.getDepthAxis();
     if (group > 0 && type.getDimSize(axis) % group != 0)
-      return weight.emitOpError("has ") << type.getDimSize(axis) << " inputs, which groups of " << group
+      return weight.emitOpError("has ") << type.getDimSize(axis) << " inputs, which groups of " << group.getValue()
                                         << " don't divide; hint: another group, or align pruned widths to it";
     auto &bytesOf = getContext().getLoadedDialect<tfm::TfmDialect>()->getWeights();
     auto bytes = bytesOf.getBytes(weight);
@@ -162,7 +162,7 @@ struct QuantizeWeights : lathe::impl::QuantizeWeightsPassBase<QuantizeWeights> {
     double error = entry ? numerics::relativeError(before, after, numerics::Moments(entry->moments).h)
                          : numerics::relativeError(before, after);
     Change change(target.reader, weight, getArgument());
-    change.what = describe() + note;
+    change.what = describe(target) + note;
     change.error = error;
     change.before = values.size() * sizeof(float);
     change.after = encoded.size();
@@ -180,13 +180,13 @@ struct QuantizeWeights : lathe::impl::QuantizeWeightsPassBase<QuantizeWeights> {
     return success();
   }
 
-  std::string describe() const {
+  std::string describe(const Target &target) const {
     std::string text = format;
     if (group > 0)
       text += ", groups of " + std::to_string(group);
     if (method != "rtn")
       text += ", " + method;
-    if (activation != "none")
+    if (activation != "none" && !target.linears.empty())
       text += ", activations " + activation;
     return text;
   }

@@ -77,7 +77,7 @@ struct SparsifyWeights : lathe::impl::SparsifyWeightsPassBase<SparsifyWeights> {
         return getOperation().emitError("pattern: expected n:m with 1 <= n < m <= 16, got '") << pattern << "'";
     }
     if (!(ratio >= 0 && ratio < 1))
-      return getOperation().emitError("ratio: expected a share below 1, got ") << ratio;
+      return getOperation().emitError("ratio: expected a share below 1, got ") << ratio.getValue();
     sparsity.ratio = ratio;
     return success();
   }
