@@ -59,7 +59,7 @@ struct Change {
   Change(tfm::LinearOp linear, llvm::StringRef pass) : Change(linear, getWeight(linear.getWeight()), pass) {}
 
   mlir::Operation *reader; // of the weight
-  std::string weight; // its symbol before
+  std::string weight;      // its symbol before
   llvm::StringRef pass;
   std::string what, refused; // one of them is empty
   double error = 0;

@@ -63,7 +63,8 @@ mlir::BlockArgument getMemory(mlir::Value value);
 bool readsLhsInPlace(const Contraction &contraction);
 /// The kernel's argument that is 0 for those of `rows` rows that nobody reads, or null: all are read.
 mlir::BlockArgument getReadRows(kernel::FuncOp kernel, const Dim &rows);
-/// Whether it is computed in integers: rows of 8-bit codes, and a weight in 8 bits that lies in panels of kIntegerDepth.
+/// Whether it is computed in integers: rows of 8-bit codes, and a weight in 8 bits that lies in panels of
+/// kIntegerDepth.
 bool isInteger(const Contraction &contraction);
 /// Whether its weight's codes lie in panels, which are decoded to f32 as they are used.
 bool isDecoded(const Contraction &contraction);
