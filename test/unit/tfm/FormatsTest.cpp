@@ -1,8 +1,9 @@
 // Formats of weights: every code of the small types, nearest values, sizes, and what sparse formats keep.
-#include "dialects/Tfm/Formats.h"
 #include "mlir/AsmParser/AsmParser.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinOps.h"
+
+#include "dialects/Tfm/Formats.h"
 #include "mlir/IR/MLIRContext.h"
 #include <cmath>
 #include <gtest/gtest.h>
