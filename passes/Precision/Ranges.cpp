@@ -1,6 +1,7 @@
 // Interval arithmetic, norms of lines by the triangle and Cauchy-Schwarz inequalities, and what normalisations promise.
 #include "passes/Precision/Ranges.h"
 #include "compiler/Reference/Numbers.h"
+#include "dialects/Tfm/Formats.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -85,7 +86,8 @@ private:
     if (!get)
       return false;
     auto weight = symbols.lookup<WeightOp>(get.getWeight());
-    if (auto random = dyn_cast<RandomAttr>(weight.getSource())) {
+    bool hasFormat = static_cast<bool>(getFormat(weight.getType()));
+    if (auto random = dyn_cast<RandomAttr>(weight.getSource()); random && !hasFormat) {
       for (int64_t i = 0, count = weight.getTensorType().getNumElements(); i < count; ++i)
         visit(i, std::fabs(random.getScale().getValueAsDouble()));
       return true;
@@ -94,6 +96,11 @@ private:
     if (!bytes) {
       llvm::consumeError(bytes.takeError());
       return false;
+    }
+    if (hasFormat) {
+      for (auto [index, element] : llvm::enumerate(decode(weight.getTensorType(), *bytes)))
+        visit(index, element);
+      return true;
     }
     Type type = weight.getTensorType().getElementType();
     constexpr int64_t kChunk = 1 << 14;
@@ -125,7 +132,7 @@ private:
     bound.norm = std::sqrt(bound.norm);
     if (!known)
       return fromType(value);
-    if (auto get = value.getDefiningOp<GetOp>())
+    if (auto get = value.getDefiningOp<GetOp>(); get && !getFormat(get.getType()))
       if (isa<RandomAttr>(symbols.lookup<WeightOp>(get.getWeight()).getSource()))
         bound.low = -bound.high;
     return bound.low <= bound.high ? bound : Bound{0, 0, 0, 0};
