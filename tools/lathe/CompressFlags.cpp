@@ -1,4 +1,5 @@
 // The flags that say what a compilation may lose.
+#include "compiler/Driver/CollectStatistics.h"
 #include "tools/lathe/Commands.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
@@ -11,9 +12,13 @@ const std::vector<Flag> &tool::compressFlags() {
       {"--precision", "KIND",
        "fp32 (default: what the model has), tf32, fp16, bf16; mixed: fp16 where its range suffices"},
       {"--calibration", "DIR",
-       "for mixed: a data set that says what no bound is known of; a folder with NAME.npy for each input, samples\n"
-       "along axis 0, or an .npz, or test_data_set_N"},
-      {"--calibration-samples", "N", "only its first N samples (default: 64, for the reference executor runs them)"},
+       "for recipes and for mixed: a data set; a folder with NAME.npy for each input, samples along axis 0, or an\n"
+       ".npz, or test_data_set_N"},
+      {"--calibration-samples", "N",
+       "only its first N samples (default: 1024; 64 without a recipe, for the reference executor runs them)"},
+      {"--statistics", "FILE", "for recipes, in place of --calibration: what lathe statistics has taken of this model"},
+      {"--statistics-cache", "DIR",
+       "where those of calibration data are kept (default: ~/.cache/lathe); none: nowhere"},
       {"--compress", "LEVEL", "a recipe that ships: light, medium, medium-sparse, full, full-sparse; see lathe recipe"},
       {"--recipe", "FILE", "a recipe of your own: docs/recipes.md"},
       {"--compress-passes", "PASSES", "passes that compress runs, as lathe-opt takes them, for work on one of them"},
@@ -48,8 +53,17 @@ bool tool::readCompressFlags(const Arguments &arguments, CompileOptions &options
     options.recipe = std::move(*recipe);
   }
   options.calibration = arguments.value("--calibration").value_or("");
+  options.statistics = arguments.value("--statistics").value_or("");
+  options.statisticsCache = arguments.value("--statistics-cache").value_or(getDefaultCache());
+  if (options.statisticsCache == "none")
+    options.statisticsCache = "";
+  for (const char *flag : {"--statistics", "--statistics-cache"})
+    if (arguments.has(flag) && !options.recipe) {
+      error = std::string(flag) + " needs a recipe; hint: --compress=LEVEL or --recipe=FILE";
+      return false;
+    }
   int64_t samples;
-  if (!arguments.integer("--calibration-samples", 64, 1, INT64_MAX, samples, error))
+  if (!arguments.integer("--calibration-samples", options.recipe ? 1024 : 64, 1, INT64_MAX, samples, error))
     return false;
   options.calibrationSamples = samples;
   if (arguments.has("--calibration-samples") && !arguments.has("--calibration")) {
