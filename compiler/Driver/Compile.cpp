@@ -11,6 +11,7 @@
 #include "mlir/Transforms/Passes.h"
 #include "passes/Passes.h"
 #include "passes/Simplify/Pipeline.h"
+#include "llvm/Support/MathExtras.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/TargetParser/Host.h"
@@ -66,6 +67,21 @@ static FailureOr<OwningOpRef<ModuleOp>> readModule(MLIRContext &context, const C
   return module;
 }
 
+/// Says on the module what its weights took before they are compressed, for reports. Of the first time that it's said.
+static void noteModelBytes(ModuleOp module) {
+  if (module->hasAttr(package::kModelBytesAttr))
+    return;
+  int64_t bytes = 0;
+  for (auto weight : module.getOps<tfm::WeightOp>()) {
+    RankedTensorType type = weight.getTensorType();
+    int64_t of;
+    if (isa<FloatType>(type.getElementType()) &&
+        (llvm::MulOverflow<int64_t>(type.getNumElements(), sizeof(float), of) || llvm::AddOverflow(bytes, of, bytes)))
+      return; // of weights that are made at load, and have no bytes
+  }
+  module->setAttr(package::kModelBytesAttr, Builder(module.getContext()).getI64IntegerAttr(bytes));
+}
+
 /// The passes of a phase between import and emit.
 static LogicalResult addPasses(OpPassManager &passes, Phase phase, const CompileOptions &options) {
   if (phase == Phase::Simplify)
@@ -118,6 +134,8 @@ LogicalResult lathe::runPhases(ModuleOp module, const CompileOptions &options, P
 FailureOr<OwningOpRef<ModuleOp>> lathe::compileToModule(MLIRContext &context, const CompileOptions &options) {
   options.progress(options.from, 0);
   FailureOr<OwningOpRef<ModuleOp>> module = readModule(context, options);
+  if (succeeded(module) && (options.recipe || !options.compressPasses.empty()))
+    noteModelBytes(module->get());
   // A phase runs if it lies behind the one whose result was read and not behind the one that is asked for.
   Phase first = static_cast<Phase>(static_cast<int>(options.from) + 1);
   if (failed(module) || failed(runPhases(module->get(), options, first, options.to)))

@@ -39,6 +39,9 @@ struct CompileOptions {
   std::function<void(Phase, double)> progress = [](Phase, double) {};
   /// What the phase compress does to which weights.
   std::optional<recipe::Recipe> recipe;
+  /// Where there is one: says what a package, the path of whose file it is given, is worth. It goes into the metadata
+  /// of the package that is written then. Failures are its to print; then nothing is written.
+  std::function<mlir::FailureOr<package::Evaluation>(llvm::StringRef)> evaluate;
 };
 
 /// The CPU target that suits this machine best; the least of all where it can run none.

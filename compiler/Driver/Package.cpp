@@ -7,6 +7,7 @@
 #include "tools/lathe-run/AppendedPackage.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/SHA256.h"
@@ -102,6 +103,18 @@ FailureOr<package::Summary> lathe::writePackageFile(ModuleOp module, const Compi
   write.metadata["optimization"] = static_cast<int64_t>(options.optimization);
   if (auto hash = hashFile(options.input))
     write.metadata["input_sha256"] = *hash;
+  if (options.evaluate) {
+    SmallString<128> path;
+    if (std::error_code error = llvm::sys::fs::createTemporaryFile("lathe-evaluate", "lathe", path))
+      return module.emitError("can't make a temporary file: ") << error.message();
+    llvm::FileRemover remover(path);
+    if (failed(package::writePackage(module, *code, write, path)))
+      return failure();
+    auto evaluation = options.evaluate(path);
+    if (failed(evaluation))
+      return failure();
+    write.evaluation = std::move(*evaluation);
+  }
   FailureOr<package::Summary> summary = package::writePackage(module, *code, write, output);
   std::string error;
   if (succeeded(summary) && !runner.empty() && !tool::appendPackage(runner.str(), output.str(), output.str(), error)) {

@@ -97,8 +97,109 @@ h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}
 .card b{display:block;font-size:1.3rem}table{border-collapse:collapse;width:100%}
 td,th{text-align:left;padding:.15rem .6rem .15rem 0;border-bottom:1px solid #eee;vertical-align:top}
 td.n{text-align:right;font-variant-numeric:tabular-nums}code{font-size:13px}details{color:#555}
+rect.before{fill:#ccc}rect.after{fill:#3b6fb6}
 rect.contraction{fill:#3b6fb6}rect.attention{fill:#c2571a}rect.reduction{fill:#4a9b57}rect.map,rect.gather{fill:#999}
 )";
+
+std::string kibibytes(double bytes) { return llvm::formatv("{0:F1}", bytes / 1024); }
+
+/// What was done to the weights, and what it cost: bars of each weight's bytes before and after.
+void writeCompression(raw_ostream &os, const package::Summary &summary) {
+  const package::Compression &compression = summary.compression;
+  if (compression.empty())
+    return;
+  int64_t most = 1;
+  unsigned refused = 0;
+  for (const package::WeightChange &change : compression.changes) {
+    most = std::max({most, change.before, change.after});
+    refused += !change.refused.empty();
+  }
+  os << "<h2>Compression</h2><p>" << escape(getSizes(compression, summary.weightBytes, summary.packageBytes))
+     << ".</p>";
+  if (!compression.changes.empty())
+    os << "\n<table><tr><th>pass<th>changed<th>refused<th>KiB before<th>after";
+  for (const package::PassTotal &total : sumPasses(compression))
+    os << "\n<tr><td><code>" << escape(total.pass) << "</code><td class=n>" << total.changed << "<td class=n>"
+       << total.refused << "<td class=n>" << kibibytes(total.before) << "<td class=n>" << kibibytes(total.after);
+  if (!compression.changes.empty())
+    os << "\n</table>\n<h3>Weights</h3><table><tr><th>weight<th>ONNX node<th>what<th>KiB before and after<th><th>error";
+  for (const package::WeightChange &change : compression.changes)
+    if (change.refused.empty())
+      os << "\n<tr><td><code>" << escape(change.weight) << "</code><td><code>" << escape(change.node) << "</code><td>"
+         << escape(change.what)
+         << llvm::formatv("<td><svg width=160 height=14><rect class=before width={0:F1} height=6 /><rect class=after "
+                          "y=7 width={1:F1} height=6 /></svg><td class=n>{2} &rarr; {3}<td class=n>{4}",
+                          160.0 * change.before / most, 160.0 * change.after / most, kibibytes(change.before),
+                          kibibytes(change.after), package::getErrorText(change.error));
+  if (!compression.changes.empty())
+    os << "\n</table>\n";
+  if (refused)
+    os << "<h3>Refused</h3><table><tr><th>weight<th>ONNX node<th>pass<th>why";
+  for (const package::WeightChange &change : compression.changes)
+    if (!change.refused.empty())
+      os << "\n<tr><td><code>" << escape(change.weight) << "</code><td><code>" << escape(change.node)
+         << "</code><td><code>" << escape(change.pass) << "</code><td>" << escape(change.refused);
+  if (refused)
+    os << "\n</table>\n";
+  if (const std::optional<package::Evaluation> &evaluation = compression.evaluation) {
+    os << "<h3>Evaluation</h3><p>" << evaluation->samples << " samples of " << escape(evaluation->data);
+    if (!evaluation->against.empty())
+      os << ", against " << escape(evaluation->against);
+    os << ".</p>\n<table><tr><th>figure<th>value<th>95 % interval";
+    for (const package::Evaluation::Figure &figure : evaluation->figures)
+      os << "\n<tr><td>" << escape(figure.name) << "<td class=n>" << getText(figure) << "<td class=n>"
+         << getInterval(figure);
+    os << "\n</table>\n";
+  }
+}
+
+/// Of a table's cell in Markdown: what would end it, or the line, stands as itself.
+std::string escapeCell(StringRef text) {
+  std::string result;
+  for (char c : text) {
+    if (StringRef("\\|`*_<[&").contains(c))
+      result += '\\';
+    result += c == '\n' || c == '\r' ? ' ' : c;
+  }
+  return result;
+}
+
+void writeMarkdown(raw_ostream &os, const package::Summary &summary, StringRef model) {
+  os << "# " << escapeCell(model) << "\n\n```\n";
+  print(summary, os);
+  os << "```\n";
+  const package::Compression &compression = summary.compression;
+  if (!compression.changes.empty()) {
+    os << "\n## Compression\n\n"
+       << getSizes(compression, summary.weightBytes, summary.packageBytes) << ".\n\n"
+       << "| pass | changed | refused | bytes before | after |\n|---|---:|---:|---:|---:|\n";
+    for (const package::PassTotal &total : sumPasses(compression))
+      os << "| " << escapeCell(total.pass) << " | " << total.changed << " | " << total.refused << " | " << total.before
+         << " | " << total.after << " |\n";
+    os << "\n| weight | ONNX node | pass | what | bytes before | after | error |\n|---|---|---|---|---:|---:|---:|\n";
+    for (const package::WeightChange &change : compression.changes) {
+      bool isRefused = !change.refused.empty();
+      os << "| " << escapeCell(change.weight) << " | " << escapeCell(change.node) << " | " << escapeCell(change.pass)
+         << " | " << (isRefused ? "refused: " + escapeCell(change.refused) : escapeCell(change.what)) << " | "
+         << change.before << " | " << change.after << " | " << (isRefused ? "" : package::getErrorText(change.error))
+         << " |\n";
+    }
+  }
+  if (const std::optional<package::Evaluation> &evaluation = compression.evaluation) {
+    os << "\n## Evaluation\n\n" << evaluation->samples << " samples of " << escapeCell(evaluation->data);
+    if (!evaluation->against.empty())
+      os << ", against " << escapeCell(evaluation->against);
+    os << ".\n\n| figure | value | 95 % interval |\n|---|---:|---:|\n";
+    for (const package::Evaluation::Figure &figure : evaluation->figures)
+      os << "| " << escapeCell(figure.name) << " | " << getText(figure) << " | " << getInterval(figure) << " |\n";
+  }
+  if (summary.precisions.empty())
+    return;
+  os << "\n## Precision\n\n| precision | type | ONNX node | why |\n|---|---|---|---|\n";
+  for (const package::Summary::Node &node : summary.precisions)
+    os << "| " << escapeCell(node.precision) << " | " << escapeCell(node.type) << " | " << escapeCell(node.name)
+       << " | " << escapeCell(node.why) << " |\n";
+}
 
 void writeHtml(raw_ostream &os, const package::Summary &summary, StringRef model, ArrayRef<Row> rows,
                const Example &example) {
@@ -140,6 +241,7 @@ void writeHtml(raw_ostream &os, const package::Summary &summary, StringRef model
       os << "<code>" << escape(nodes) << "</code>";
   }
   os << "\n</table>\n";
+  writeCompression(os, summary);
   if (summary.precisions.empty())
     return;
   os << "<h2>Precision</h2><p>" << escape(package::countPrecisions(summary))
@@ -162,8 +264,13 @@ LogicalResult lathe::writeReport(ModuleOp module, const package::Summary &summar
   } else if (extension == ".html") {
     Example example(module, summary);
     writeHtml(file.os(), summary, llvm::sys::path::filename(model), getRows(module, example), example);
+  } else if (extension == ".md") {
+    writeMarkdown(file.os(), summary, llvm::sys::path::filename(model));
   } else {
     print(summary, file.os());
+    if (!summary.compression.empty())
+      file.os() << "\n";
+    print(summary.compression, summary.weightBytes, summary.packageBytes, file.os());
     if (!summary.precisions.empty())
       file.os() << "\n";
     printPrecisions(summary, file.os());

@@ -31,6 +31,7 @@ Summary package::summarize(ModuleOp module) {
       };
       summary.precisions.push_back({get("node"), get("type"), get("precision"), get("why")});
     }
+  summary.compression = getCompression(module);
   module.walk([&](program::EntryOp entry) {
     Dim arena = entry.getArena().getDims()[0];
     summary.arena = summary.arena == Dim() ? arena : Dim::max(summary.arena, arena);
@@ -85,6 +86,8 @@ void package::print(const Summary &summary, llvm::raw_ostream &os) {
      << " fused attention" << (summary.attentions == 1 ? "" : "s") << "\n";
   if (!summary.precisions.empty())
     os << "precision   " << countPrecisions(summary) << "\n";
+  if (!summary.compression.empty())
+    os << "compressed  " << getSizes(summary.compression, summary.weightBytes, summary.packageBytes) << "\n";
   if (summary.packageBytes)
     os << "package     " << (summary.estimated ? "about " : "") << mebibytes(summary.packageBytes) << "\n";
   os << "peak memory weights + " << summary.arena << " bytes";
@@ -127,8 +130,11 @@ llvm::json::Value package::toJson(const Summary &summary) {
                                             {"type", llvm::json::fixUTF8(node.type)},
                                             {"precision", node.precision},
                                             {"why", node.why}});
-  return llvm::json::Object{{"parameters", summary.parameters}, {"weight_bytes", summary.weightBytes},
+  llvm::json::Object result{{"parameters", summary.parameters}, {"weight_bytes", summary.weightBytes},
                             {"launches", summary.launches},     {"attentions", summary.attentions},
                             {"arena", summary.arena.str()},     {"kernels", std::move(kernels)},
                             {"symbols", std::move(symbols)},    {"precisions", std::move(precisions)}};
+  if (!summary.compression.empty())
+    result["compression"] = toJson(summary.compression);
+  return result;
 }

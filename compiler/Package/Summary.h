@@ -1,5 +1,6 @@
 // What a compilation made: the figures that `lathe compile` prints and the package's metadata keep.
 #pragma once
+#include "compiler/Package/Compression.h"
 #include "dialects/Program/Program.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/Support/JSON.h"
@@ -28,6 +29,7 @@ struct Summary {
   std::vector<Kernel> kernels; // that are launched, in the order of their first launch
   std::vector<Symbol> symbols;
   std::vector<Node> precisions;           // what a precision other than fp32 made of each node; empty without one
+  Compression compression;                // empty where nothing was compressed
   Dim arena;                              // bytes
   std::optional<int64_t> arenaAtGreatest; // at the greatest values of the symbols
   uint64_t packageBytes = 0;              // 0: not written yet

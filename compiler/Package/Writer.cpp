@@ -130,6 +130,7 @@ public:
 
   FailureOr<Summary> run() {
     Summary summary = summarize(module);
+    summary.compression.evaluation = options.evaluation;
     llvm::json::Object metadata = options.metadata;
     metadata["summary"] = toJson(summary);
     std::string metadataText;

@@ -34,8 +34,9 @@ struct TargetCode {
 };
 
 struct WriteOptions {
-  std::string name;            // of the program
-  llvm::json::Object metadata; // compiler version, flags, hashes of the inputs; the summary is added
+  std::string name;                     // of the program
+  llvm::json::Object metadata;          // compiler version, flags, hashes of the inputs; the summary is added
+  std::optional<Evaluation> evaluation; // for the summary
   std::function<void(double)> progress = [](double) {}; // told the part of the weights that is written
 };
 

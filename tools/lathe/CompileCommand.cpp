@@ -3,9 +3,10 @@
 #include "mlir/IR/MLIRContext.h"
 #include "passes/Schedule/Cuda.h"
 #include "tools/lathe-run/Progress.h"
-#include "tools/lathe/Commands.h"
+#include "tools/lathe/Measure.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/ToolOutputFile.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -31,14 +32,17 @@ static const std::vector<Flag> kFlags = [] {
       {"--emit", "KIND", "package (default), or exe: one file that runs"},
       {"--require-fused", "OP:N,...", "fail if fewer are recovered: attention:6,layer_norm:13"},
       {"--weights-dir", "DIR", "with --compile-from: where the weights' files are"},
-      {"--report", "FILE", "writes a report: .html, .json or text by the name"},
+      {"--report", "FILE", "writes a report: .html, .md, .json or text by the name"},
+      {"--evaluate", "DIR",
+       "measures the package on these samples, for the report and the metadata, beside --against or else the model\n"
+       "as it was before (default: --metric=cosine); see lathe evaluate"},
       {"--save-temps", "DIR", "keeps objects and assembly"},
       {"--threads", "N", "threads of the compiler; 0, the default: all cores. The result is the same"},
       {"--dry-run", nullptr,
        "goes up to plan and prints the summary, with an estimate of the package's size; writes nothing"},
       {"--quiet", nullptr, "neither summary nor progress bar"},
   };
-  for (const std::vector<Flag> *more : {&compressFlags(), &importFlags()})
+  for (const std::vector<Flag> *more : {&metricFlags(), &compressFlags(), &importFlags()})
     flags.insert(flags.end(), more->begin(), more->end());
   return flags;
 }();
@@ -108,6 +112,62 @@ static int printModule(mlir::ModuleOp module, const Arguments &arguments) {
   return 0;
 }
 
+/// Makes the options evaluate what is compiled, if that is asked for. False with a message.
+static bool readEvaluation(const Arguments &arguments, CompileOptions &options, std::string &error) {
+  auto data = arguments.value("--evaluate");
+  if (!data) {
+    for (const Flag &flag : metricFlags())
+      if (arguments.has(flag.name)) {
+        error = std::string(flag.name) + " says what is measured; hint: --evaluate=DIR says on what";
+        return false;
+      }
+    return true;
+  }
+  evaluate::Options measured;
+  if (!readMetricFlags(arguments, /*compared=*/true, measured, error))
+    return false;
+  if (options.to != Phase::Package) {
+    error = "--evaluate measures a package, and none is written";
+    return false;
+  }
+  if (options.from >= Phase::Compress && !arguments.has("--against")) {
+    error = "what is read is compressed already; hint: --against=MODEL for --evaluate";
+    return false;
+  }
+  if (measured.metrics.empty())
+    measured.metrics = {evaluate::Metric::Cosine};
+  // What the model is before anything is done to its weights.
+  CompileOptions plain = options;
+  plain.recipe.reset();
+  plain.compressPasses.clear();
+  plain.precision = "fp32";
+  plain.saveTemps.clear();
+  options.evaluate = [=](StringRef path) -> mlir::FailureOr<package::Evaluation> {
+    std::string error;
+    ModelOptions how;
+    Subject subject, other;
+    evaluate::Evaluation evaluation;
+    bool isAgainst = arguments.has("--against");
+    how.threads = plain.threads;
+    bool done = loadSubject(path.str(), how, subject, error);
+    if (done && !isAgainst) {
+      done = compileSubject(plain, /*quiet=*/true, how, other, error);
+      subject.signature = other.signature;
+    }
+    if (!done || !measure(subject, *data, arguments, how, isAgainst ? nullptr : &other, measured, evaluation, error)) {
+      if (!error.empty())
+        fail("--evaluate: " + error);
+      return mlir::failure();
+    }
+    package::Evaluation result = describe(evaluation);
+    auto getName = [](StringRef path) { return llvm::sys::path::filename(path.rtrim('/')).str(); };
+    result.data = getName(*data);
+    result.against = isAgainst ? getName(*arguments.value("--against")) : "the model as it was";
+    return result;
+  };
+  return true;
+}
+
 static int compile(const ModelSource &model, const Arguments &arguments) {
   CompileOptions options;
   options.input = model.path;
@@ -135,6 +195,9 @@ static int compile(const ModelSource &model, const Arguments &arguments) {
   options.saveTemps = arguments.value("--save-temps").value_or("");
   options.deviceLibrary = arguments.value("--device-library").value_or("");
   options.nvrtc = arguments.value("--nvrtc").value_or("");
+
+  if (!readEvaluation(arguments, options, error))
+    return fail(error, kUsage);
 
   std::string kind = arguments.value("--emit").value_or("package"), runner;
   if (kind == "exe") {

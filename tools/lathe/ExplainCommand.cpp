@@ -5,6 +5,8 @@
 #include "tools/lathe/Commands.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/raw_ostream.h"
 #include <cstring>
 #include <fstream>
 
@@ -89,6 +91,8 @@ static int explainPackage(const ModelSource &source, const Arguments &arguments)
     return fail(error);
 
   Places places;
+  package::Compression compression;
+  int64_t weightBytes = 0;
   auto metadata = llvm::json::parse(llvm::StringRef(info.metadata, info.metadata_size));
   if (!metadata) {
     llvm::consumeError(metadata.takeError()); // of another compiler
@@ -99,6 +103,9 @@ static int explainPackage(const ModelSource &source, const Arguments &arguments)
           auto get = [&](llvm::StringRef field) { return node->getString(field).value_or("").str(); };
           places.precisions[get("node")] = {get("node"), get("type"), get("precision"), get("why")};
         }
+    if (auto *done = summary->get("compression"))
+      compression = package::compressionFromJson(*done);
+    weightBytes = summary->getInteger("weight_bytes").value_or(0);
   }
   std::vector<OnnxNode> nodes;
   for (uint32_t i = 0; i < entry.launch_count; ++i) {
@@ -112,7 +119,17 @@ static int explainPackage(const ModelSource &source, const Arguments &arguments)
         nodes.push_back({name, places.precisions.lookup(name).type});
     places.addLaunch(launch.kernel, origins);
   }
-  return print(nodes, places, arguments);
+  int status = print(nodes, places, arguments);
+  if (status == 0 && !compression.empty()) {
+    uint64_t bytes = 0;
+    if (!source.part)
+      (void)llvm::sys::fs::file_size(source.path, bytes);
+    std::printf("\n");
+    std::fflush(stdout);
+    print(compression, weightBytes, bytes, llvm::outs());
+    llvm::outs().flush();
+  }
+  return status;
 }
 
 static int explain(const ModelSource &model, const Arguments &arguments) {
@@ -145,15 +162,23 @@ static int explain(const ModelSource &model, const Arguments &arguments) {
         names.push_back(name.str());
     places.addLaunch(launch.getKernel().str(), names);
   });
-  for (const package::Summary::Node &node : package::summarize(module->get()).precisions)
+  package::Summary summary = package::summarize(module->get());
+  for (const package::Summary::Node &node : summary.precisions)
     places.precisions[node.name] = node;
-  return print(*nodes, places, arguments);
+  int status = print(*nodes, places, arguments);
+  if (status == 0 && !summary.compression.empty()) {
+    std::printf("\n");
+    std::fflush(stdout);
+    print(summary.compression, summary.weightBytes, 0, llvm::outs());
+    llvm::outs().flush();
+  }
+  return status;
 }
 
 const Command tool::explainCommand = {
     "explain",
     "",
-    "says for each ONNX node which launch computes it, and in which precision",
+    "says for each ONNX node which launch computes it, in which precision; what became of weights",
     "MODEL is an ONNX model, or a package, which says what it was compiled to.\n"
     "A launch is named by its place in the program and its kernel, as `lathe-run inspect --launches` lists them.",
     0,
