@@ -134,7 +134,7 @@ LogicalResult lathe::runPhases(ModuleOp module, const CompileOptions &options, P
 FailureOr<OwningOpRef<ModuleOp>> lathe::compileToModule(MLIRContext &context, const CompileOptions &options) {
   options.progress(options.from, 0);
   FailureOr<OwningOpRef<ModuleOp>> module = readModule(context, options);
-  if (succeeded(module) && (options.recipe || !options.compressPasses.empty()))
+  if (succeeded(module) && options.from < Phase::Compress && (options.recipe || !options.compressPasses.empty()))
     noteModelBytes(module->get());
   // A phase runs if it lies behind the one whose result was read and not behind the one that is asked for.
   Phase first = static_cast<Phase>(static_cast<int>(options.from) + 1);
