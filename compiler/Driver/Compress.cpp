@@ -19,15 +19,16 @@ static StringRef getPass(Method method, const Rule &rule) {
   case Method::Prune:
     return what == "heads" ? "lathe-prune-heads" : what == "channels" ? "lathe-prune-channels" : "";
   case Method::Factorize:
-    return rule.get("per-head") == "true" ? "" : "lathe-factorize-linears";
+    return rule.get("per-head") == "true" ? "lathe-narrow-attention" : "lathe-factorize-linears";
   case Method::Sparsify:
     return "lathe-sparsify-weights";
   case Method::Quantize:
     return "lathe-quantize-weights";
   case Method::Precision:
     return "lathe-convert-precision";
-  case Method::Share:
   case Method::Smooth:
+    return "lathe-smooth-linears";
+  case Method::Share:
     return "";
   }
   llvm_unreachable("a method");

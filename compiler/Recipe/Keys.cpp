@@ -35,7 +35,9 @@ static constexpr Key kFactorize[] = {
 };
 static constexpr Key kSmooth[] = {
     {"method", KeyType::Choice, "smoothquant,awq"},
-    {"alpha", KeyType::Number, "", 0, 1}, // left out: searched
+    {"alpha", KeyType::Number, "", 0, 1},     // left out: searched
+    {"bits", KeyType::Integer, "", 2, 8},     // of the weights that are to come
+    {"group", KeyType::Integer, "", 0, kMax}, // of theirs
     {"clip", KeyType::Flag},
 };
 static constexpr Key kSparsify[] = {
@@ -110,6 +112,8 @@ std::string recipe::checkKeys(Method method, const Rule &rule) {
       return "factorize needs one of rank, energy and size";
     if (isSet("per-head") && !has("rank"))
       return "per-head needs the rank of a head";
+    if (isSet("per-head") && (count({"joint", "force"}) || get("method") == "activation"))
+      return "per-head takes method: svd or whitened, and neither joint nor force: what is narrower saves";
     break;
   case Method::Smooth:
     if (has("clip") && get("method") != "awq")

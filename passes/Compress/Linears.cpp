@@ -11,7 +11,7 @@ tfm::WeightOp compress::getWeight(Value value) {
   return get ? SymbolTable::lookupNearestSymbolFrom<tfm::WeightOp>(get, get.getWeightAttr()) : tfm::WeightOp();
 }
 
-static bool isPlain(tfm::WeightOp weight) {
+bool compress::isPlain(tfm::WeightOp weight) {
   return weight && weight.getTensorType().getElementType().isF32() && !weight.getTensorType().getEncoding();
 }
 
@@ -23,7 +23,7 @@ const char *compress::getObstacle(tfm::LinearOp linear) {
   return linear.getActivation() ? "its input is quantized already" : nullptr;
 }
 
-static FailureOr<std::vector<float>> readValues(tfm::WeightOp weight, Operation *user) {
+FailureOr<std::vector<float>> compress::readWeight(tfm::WeightOp weight, Operation *user) {
   auto bytes = weight->getContext()->getLoadedDialect<tfm::TfmDialect>()->getWeights().getBytes(weight);
   if (!bytes)
     return user->emitError(llvm::toString(bytes.takeError()));
@@ -37,14 +37,14 @@ static FailureOr<std::vector<float>> readValues(tfm::WeightOp weight, Operation 
 FailureOr<Parameters> compress::readParameters(tfm::LinearOp linear) {
   tfm::WeightOp weight = getWeight(linear.getWeight());
   ArrayRef<int64_t> shape = weight.getTensorType().getShape();
-  FailureOr<std::vector<float>> values = readValues(weight, linear);
+  FailureOr<std::vector<float>> values = readWeight(weight, linear);
   if (failed(values))
     return failure();
   Parameters result;
   numerics::ConstView<float> view(values->data(), shape[0], shape[1]);
   result.w = linear.getTransposed() ? numerics::copyOf<float>(view) : numerics::transposeOf<float>(view);
   if (linear.getBias()) {
-    FailureOr<std::vector<float>> bias = readValues(getWeight(linear.getBias()), linear);
+    FailureOr<std::vector<float>> bias = readWeight(getWeight(linear.getBias()), linear);
     if (failed(bias))
       return failure();
     result.bias = std::move(*bias);
@@ -78,8 +78,7 @@ static Value makeGet(OpBuilder &builder, Location loc, tfm::WeightOp weight) {
   return tfm::GetOp::create(builder, loc, weight.getType(), FlatSymbolRefAttr::get(weight.getSymNameAttr()));
 }
 
-/// Whether the operand is all that reads its weight.
-static bool isOnlyReader(OpOperand &operand) {
+bool compress::isOnlyReader(OpOperand &operand) {
   auto get = operand.get().getDefiningOp<tfm::GetOp>();
   if (!operand.get().hasOneUse())
     return false;
@@ -87,7 +86,7 @@ static bool isOnlyReader(OpOperand &operand) {
   return uses && llvm::hasSingleElement(*uses);
 }
 
-static void writeWeight(OpOperand &operand, ArrayRef<int64_t> shape, ArrayRef<float> values) {
+void compress::writeWeight(OpOperand &operand, ArrayRef<int64_t> shape, ArrayRef<float> values) {
   tfm::WeightOp weight = getWeight(operand.get());
   if (isOnlyReader(operand)) {
     auto type = RankedTensorType::get(shape, weight.getTensorType().getElementType());
@@ -128,7 +127,7 @@ LogicalResult compress::addToBias(tfm::LinearOp linear, ArrayRef<float> values) 
   if (linear.getBias()) {
     if (!isPlain(getWeight(linear.getBias())))
       return linear.emitError("expected a bias of plain f32 elements to correct");
-    FailureOr<std::vector<float>> before = readValues(getWeight(linear.getBias()), linear);
+    FailureOr<std::vector<float>> before = readWeight(getWeight(linear.getBias()), linear);
     if (failed(before))
       return failure();
     for (auto [value, old] : llvm::zip_equal(bias, *before))

@@ -10,6 +10,15 @@ namespace lathe::compress {
 
 /// The weight that a value is, or null.
 tfm::WeightOp getWeight(mlir::Value value);
+/// Whether it is one, of f32 elements without a format.
+bool isPlain(tfm::WeightOp weight);
+/// The elements of a plain weight. Diagnoses bytes that can't be read, and elements that aren't finite, at its user.
+mlir::FailureOr<std::vector<float>> readWeight(tfm::WeightOp weight, mlir::Operation *user);
+/// Whether the operand is all that reads its weight.
+bool isOnlyReader(mlir::OpOperand &operand);
+/// Gives the operand's weight other elements if nothing else reads it, else the operand another weight.
+void writeWeight(mlir::OpOperand &operand, llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<float> values);
+
 /// Null, or why a linear can't be changed: its weight or bias is no weight of plain f32 elements, or its input is
 /// quantized.
 const char *getObstacle(tfm::LinearOp linear);

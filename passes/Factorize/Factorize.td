@@ -1,4 +1,4 @@
-// Passes of the compress phase that replace a linear by two of lower rank.
+// Passes of the compress phase that lower ranks: a linear becomes two, or heads of attention narrower.
 def FactorizeLinearsPass : Pass<"lathe-factorize-linears", "::mlir::ModuleOp"> {
   let summary = "a linear becomes two of lower rank";
   let description = [{
@@ -21,6 +21,29 @@ def FactorizeLinearsPass : Pass<"lathe-factorize-linears", "::mlir::ModuleOp"> {
     Option<"joint", "joint", "bool", "true", "query, key and value of a layer together">,
     Option<"force", "force", "bool", "false", "also where nothing is saved">,
     Option<"damping", "damping", "double", "0.001", "of the mean of the moments' diagonal, when whitening">,
+    Option<"statistics", "statistics", "std::string", "\"\"", "file of statistics">
+  ];
+}
+def NarrowAttentionPass : Pass<"lathe-narrow-attention", "::mlir::ModuleOp"> {
+  let summary = "attention with narrower heads";
+  let description = [{
+    What a head computes from queries and keys is one product of them, and what the output makes of its values another:
+    each is cut to `rank`. Queries and keys become that wide where `targets` matches the query's or the key's weight, values
+    where it matches the value's or the output's. Query heads that share a key-value head get one factor. The scale of scores
+    stays as it was.
+
+    `whitened` loses least of the scores, and of the output, over the statistics, to which it also fits the output's weight and
+    bias; `svd` asks the weights alone.
+
+    Refused, with the reason in `tfm.compression`: rotated queries and keys, keys or values that outlive the op (a cache),
+    projections that something else reads, and heads that are no wider.
+  }];
+  let dependentDialects = ["::lathe::tfm::TfmDialect"];
+  let options = [
+    Option<"targets", "targets", "std::string", "\".*\"", "regular expression on the weights' names">,
+    Option<"method", "method", "std::string", "\"whitened\"", "svd or whitened">,
+    Option<"rank", "rank", "int64_t", "0", "the width of a head's queries, keys and values">,
+    Option<"damping", "damping", "double", "0.001", "of the mean of the moments' diagonal">,
     Option<"statistics", "statistics", "std::string", "\"\"", "file of statistics">
   ];
 }
