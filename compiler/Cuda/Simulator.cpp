@@ -45,6 +45,8 @@ llvm::Expected<std::vector<char>> cuda::compileForSimulator(StringRef source, st
                            "-ffp-contract=off",
                            "-fno-exceptions",
                            "-ftrivial-auto-var-init=pattern",
+                           "-fsanitize=array-bounds", // of registers, which the emulator doesn't see
+                           "-fsanitize-trap=array-bounds",
                            "-mllvm",
                            "-pragma-unroll-threshold=0",
                            "-o",

@@ -68,12 +68,12 @@ Tensor makeInput(Type type, ArrayRef<int64_t> shape, const Fill &fill, unsigned 
   for (double &value : values)
     value = fill.low + random.unit() * (fill.high - fill.low);
   bool isFloat = isa<FloatType>(type);
-  if (fill.kind == Fill::Prefixes || fill.kind == Fill::Mask) {
+  if (fill.kind == Fill::Prefixes || fill.kind == Fill::Holes || fill.kind == Fill::Mask) {
     // Row r has max(1, columns - 3r) ones, but the second of three or more has none at all.
     int64_t columns = shape.empty() ? 1 : shape.back(), rows = columns ? count / columns : 0;
     for (int64_t i = 0; i < count; ++i) {
       int64_t row = i / columns, length = row == 1 && rows > 2 ? 0 : std::max<int64_t>(1, columns - 3 * row);
-      values[i] = i % columns < length;
+      values[i] = i % columns < length && !(fill.kind == Fill::Holes && rows == 1 && length > 8 && i == 3);
     }
   }
   if (fill.kind == Fill::Special && isFloat) {

@@ -20,7 +20,8 @@ const std::vector<Binding> kCaches = {{{"batch", 1}, {"sequence", 1}, {"past", 0
                                       {{"batch", 1}, {"sequence", 33}, {"past", 96}}}; // 129 keys
 const std::vector<Binding> kFew = {{{"batch", 1}, {"sequence", 1}}, {{"batch", 3}, {"sequence", 13}}};
 // Sequences of several tiles of every skeleton of attention.
-const std::vector<Binding> kFar = {{{"batch", 1}, {"sequence", 300}}, {{"batch", 2}, {"sequence", 150}}};
+const std::vector<Binding> kFar = {
+    {{"batch", 1}, {"sequence", 300}}, {{"batch", 2}, {"sequence", 150}}, {{"batch", 1}, {"sequence", 192}}};
 std::string text(int64_t value) { return std::to_string(value); }
 
 void addContractions(std::vector<Case> &cases) {
@@ -219,7 +220,7 @@ SmallVector<Value> attentionOperands(CaseBuilder &b, const Mask &mask, int64_t h
   if (mask.bias)
     values.push_back(b.input(mask.biasShape, "f32", {Fill::Uniform, -3, 3}));
   if (mask.padding)
-    values.push_back(b.input("batch, " + keys, "i1", {Fill::Prefixes}));
+    values.push_back(b.input("batch, " + keys, "i1", {Fill::Holes}));
   return values;
 }
 

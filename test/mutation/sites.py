@@ -8,8 +8,8 @@ Untch, Offutt and Harrold 1993): a kernel is compiled once, not once for each mu
   bound     a comparison with one more: < becomes <=, >= becomes >
   guard     a condition of an if, or one side of &&, that always holds
 Which expressions are integers only the compiler knows: `shifted` leaves others as they are and says so. What the emulator
-doesn't compile has no sites, and neither have the bits of values: what goes into a fragment's registers, what is rounded,
-packed or cast.
+doesn't compile has no sites, nor have its own checks (LATHE_EXPECT), nor the bits of values: what goes into a fragment's
+registers, what is rounded, packed or cast.
 
 A tokenizer that knows how clang-format sets the text is enough: a comparison has spaces around it, template arguments
 have none.
@@ -28,7 +28,8 @@ TOKEN = re.compile(r"""(?P<space>\s+|//[^\n]*|/\*.*?\*/|\#(?:[^\n]*\\\n)*[^\n]*)
     |(?P<sign>::|->|\+\+|--|&&|\|\||<<=|>>=|[-+*/%&|^=!<>]=|\.\.\.|<<|[^\w\s])""", re.X | re.S)
 VALUES = {"to_tf32", "pack", "bit_cast"}  # their arguments and results
 REGISTERS = {"r", "rows", "columns"}  # of fragments
-NOT_EMULATED = re.compile(r"^#else.*?^#endif|^#ifndef LATHE_CUDA_SIM.*?^#endif", re.M | re.S)
+# What only a device compiles, and what only the emulator does: its checks.
+NOT_MUTATED = re.compile(r"^#else.*?^#endif|^#ifndef LATHE_CUDA_SIM.*?^#endif|^#ifdef LATHE_CUDA_SIM\n(?:[^#][^\n]*\n|\n)*#endif", re.M | re.S)
 CLOSES = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -52,7 +53,7 @@ class Finder:
     def __init__(self, source):
         self.source = source
         self.tokens = []  # (text, begin, end)
-        for match in TOKEN.finditer(NOT_EMULATED.sub(lambda m: re.sub(r"[^\n]", " ", m.group()), source)):
+        for match in TOKEN.finditer(NOT_MUTATED.sub(lambda m: re.sub(r"[^\n]", " ", m.group()), source)):
             if match.lastgroup != "space":
                 self.tokens.append((match.group(), match.start(), match.end()))
         self.sites = []
@@ -159,7 +160,7 @@ class Finder:
             if text == "<" and i in self.pair:
                 i = self.pair[i] + 1
                 continue
-            if text in ("sizeof", "decltype", "asm"):
+            if text in ("sizeof", "decltype", "asm", "LATHE_EXPECT"):
                 i = self.run_end(i, last, {";", ","}) if self.at(i + 1) != "(" else self.pair[i + 1] + 1
                 continue
             self.find_at(i, last, function)

@@ -162,6 +162,8 @@ int device::sim_atomic_cas(int *global, int expected, int value, Site site) {
     *global = value;
   return old;
 }
+void device::sim_unexpected(const char *expected, Site site) { here->fail(site, "expected %s", expected); }
+
 void device::sim_fence_device(Site) {
   Thread &self = here->current();
   ThreadState &state = states[self.id];

@@ -33,6 +33,28 @@ template <class Op> struct Attention {
   index batch, head, kvHead, first; // of the block's queries
   index queries, keys, offset;
 
+#ifdef LATHE_CUDA_SIM
+  /// Whether some of `count` queries from `first` on may see that key, and it or one behind it is real.
+  bool needed(index key, u32 count) const {
+    bool real = !Op::kPadding && key < keys, seen = !Op::kCausal;
+    if constexpr (Op::kPadding)
+      for (index j = key; j < keys; ++j)
+        real = real || op.padding(batch, j);
+    for (index i = first; i < first + count && i < queries; ++i)
+      seen = seen || key <= i + offset;
+    return real && seen;
+  }
+  bool is_end(index to, u32 count) const { return (to == 0 || needed(to - 1, count)) && !needed(to, count); }
+  /// Whether somebody reads one of these queries.
+  bool read(u32 count) const {
+    bool result = !Op::kSkips;
+    if constexpr (Op::kSkips)
+      for (index i = first; i < first + count && i < queries; ++i)
+        result = result || op.reads(batch * queries + i);
+    return result;
+  }
+#endif
+
   /// The greatest of all threads' values.
   static LATHE_DEVICE u32 greatest(u32 x) {
     for (u32 mask = 16; mask; mask >>= 1)
@@ -72,6 +94,7 @@ template <class Op> struct Attention {
   /// Keys from `begin` on and their values. Values of keys that aren't real are 0: what they hold may never have been
   /// computed, and 0 * NaN must not get into the sums.
   LATHE_DEVICE void load_keys(index begin, u32 stage) const {
+    LATHE_EXPECT(thread() || needed(begin, kQueries));
     constexpr u32 kChunksK = kPitchK / 16, kChunksV = kPitchV / 16;
     u32 tileK = kTileQ + stage * kStage, tileV = tileK + kTileK;
     for (u32 i = thread(); i < kKeys * kChunksK; i += kThreads) {
@@ -282,6 +305,7 @@ template <class Op> struct Attention {
       from = maximum(first + offset - op.window() + 1, index(0)) / kKeys * kKeys;
     State state = {};
     state.most[0] = state.most[1] = -infinity();
+    LATHE_EXPECT(thread() || is_end(to, kQueries));
     if (from < to) {
       load_queries();
       load_keys(from, 0);
@@ -315,6 +339,7 @@ template <class Op> struct Attention {
       if (!greatest(read))
         return;
     }
+    LATHE_EXPECT(thread() || a.read(kQueries));
     a.run();
   }
 };

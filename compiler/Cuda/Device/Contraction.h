@@ -404,6 +404,8 @@ struct Contraction {
 #pragma unroll
       for (u32 anchor = 0; anchor < Group::kAnchors; ++anchor)
         values[anchor] = sum(anchor, r, c).load(0);
+      if constexpr (Group::kSkips)
+        LATHE_EXPECT(group.reads(batch * rows + at));
       group.store(batch, at, column + c, values);
     }
   }

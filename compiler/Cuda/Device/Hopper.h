@@ -205,6 +205,8 @@ template <class Group> struct Hopper {
 #pragma unroll
       for (u32 anchor = 0; anchor < kAnchors; ++anchor)
         values[anchor] = sum(anchor, row, column).load(0);
+      if constexpr (Group::kSkips)
+        LATHE_EXPECT(t.group.reads(t.batch * t.rows + at));
       t.group.store(t.batch, at, t.column + column, values);
     }
   }

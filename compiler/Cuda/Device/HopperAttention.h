@@ -126,7 +126,6 @@ template <class Op> struct HopperAttention {
       to = maximum(minimum(to, minimum(base.first + kQueries, base.queries) + base.offset), index(0));
     if constexpr (Op::kWindow)
       from = maximum(base.first + base.offset - op.window() + 1, index(0)) / kKeys * kKeys;
-    from = minimum(from, to);
     return true;
   }
 
@@ -146,6 +145,7 @@ template <class Op> struct HopperAttention {
   }
 
   LATHE_DEVICE void load_queries(u32 stage) const {
+    LATHE_EXPECT(from < to);
     const Base &b = base;
     index column = b.head * Op::kDepth;
     copy<TileQ, kQueries, Op::kDepth, Op::kQuery>(
@@ -158,6 +158,7 @@ template <class Op> struct HopperAttention {
   }
   LATHE_DEVICE void load_keys(u32 stage, index begin) const {
     const Base &b = base;
+    LATHE_EXPECT(thread() || b.needed(begin, kQueries));
     index column = b.kvHead * Op::kDepth;
     copy<TileK, kKeys, Op::kDepth, Op::kKey>(
         stage * TileK::kBytes, [&](u32 r) { return begin + r < b.keys; },
@@ -208,8 +209,10 @@ template <class Op> struct HopperAttention {
     for (index number = block(); number < tiles(op); number += block_count(), ++state.tiles) {
       HopperAttention t = tile(op, number);
       bool read = t.find_range();
+      LATHE_EXPECT(thread() || read == t.base.read(kQueries));
+      LATHE_EXPECT(thread() || !read || t.base.is_end(t.to, kQueries));
       u32 slot = state.tiles % kRingQ;
-      if (kRingQ == 1) // the queries in front of these are only free once all of their tile is there
+      if constexpr (kRingQ == 1) // the queries in front of these are only free once all of their tile is there
         commit(0);
       acquire(Queries, state.tiles, kRingQ);
       if (thread() == 0) {
@@ -358,6 +361,7 @@ template <class Op> struct HopperAttention {
   }
 
   LATHE_DEVICE void multiply(Sums &sums, u32 slot, HopperAttentionState &state) const {
+    LATHE_EXPECT(first_of_group() < base.queries);
     u32 step = state.step;
     mbarrier_wait(full(Keys, step % 2), step / 2 % 2);
     wgmma_fence();

@@ -90,6 +90,7 @@ u32 sim_ballot(bool, Site);
 u32 sim_atomic_add(u32 *, u32, Site);
 int sim_atomic_cas(int *, int, int, Site);
 void sim_fence_device(Site);
+void sim_unexpected(const char *expected, Site);
 }
 
 // What the emulated driver needs of a kernel: its parameters' sizes, and a call with pointers to their values.
@@ -135,6 +136,13 @@ LATHE_DEVICE u32 block_count() {
 }
 LATHE_DEVICE u32 lane() { return thread() % 32; }
 LATHE_DEVICE u32 warp() { return thread() / 32; }
+
+// What must hold though no result may show it, such as that somebody needs the work. The emulated device reports it.
+#ifdef LATHE_CUDA_SIM
+#define LATHE_EXPECT(...) ((__VA_ARGS__) ? void() : device::sim_unexpected(#__VA_ARGS__, device::Site()))
+#else
+#define LATHE_EXPECT(...) void()
+#endif
 
 // ---- barriers
 

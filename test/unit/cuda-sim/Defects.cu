@@ -236,6 +236,12 @@ KERNEL endless_loop(float *out, int *lock, int fixed) {
 }
 LATHE_SIM_KERNEL(endless_loop)
 
+KERNEL unexpected(float *out, int fixed) {
+  LATHE_EXPECT(fixed || thread() != 7); // DEFECT unexpected
+  global(out, 64).store(thread(), 0);
+}
+LATHE_SIM_KERNEL(unexpected)
+
 // ---- between blocks: `memory` is 64 zeros; the last block sums what the others wrote
 
 LATHE_DEVICE float sum_of_blocks(int *memory, bool release, bool acquire) {

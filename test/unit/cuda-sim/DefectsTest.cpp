@@ -64,7 +64,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"divergent_collective", 64, 0, "divergence: "}, Case{"divergent_barrier", 64, 0, "divergence: "},
         Case{"lanes_returned", 64, 0, "return"}, Case{"returned_before_barrier", 64, 0, "return"},
         Case{"named_barriers", 64, 256, ""}, Case{"barrier_deadlock", 64, 0, "expected whole warps"},
-        Case{"offset_for_address", 64, 256, "ldmatrix of shared address"}));
+        Case{"offset_for_address", 64, 256, "ldmatrix of shared address"},
+        Case{"unexpected", 64, 0, "expected fixed || thread() != 7"}));
 
 TEST_P(DefectsWithInput, IsReported) {
   const Case &c = GetParam();
