@@ -45,7 +45,7 @@ FailureOr<CpuObject> cpu::emitCpu(ModuleOp module, StringRef target, unsigned th
     // Names of kernels are the model's; symbols are ours.
     std::string symbol = "k" + std::to_string(count++);
     result.symbols[kernel.getSymName().str()] = symbol;
-    failed |= mlir::failed(Emitter(kernel, *sizes, *parts.back()).emit(symbol));
+    failed |= mlir::failed(Emitter(kernel, *sizes, target == "x86-64-v4", *parts.back()).emit(symbol));
   }
   if (failed)
     return failure();

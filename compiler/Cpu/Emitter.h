@@ -8,14 +8,15 @@ using namespace codegen;
 
 class Emitter : public Elements {
 public:
-  Emitter(kernel::FuncOp kernel, const schedule::TileSizes &sizes, mlir::ModuleOp output)
-      : Elements(kernel, sizes.lanes, output), sizes(sizes) {}
+  Emitter(kernel::FuncOp kernel, const schedule::TileSizes &sizes, bool hasWideVectors, mlir::ModuleOp output)
+      : Elements(kernel, sizes.lanes, output), sizes(sizes), hasWideVectors(hasWideVectors) {}
 
   /// Adds the exported function `symbol` to the output module.
   mlir::LogicalResult emit(llvm::StringRef symbol);
 
   schedule::KernelPlan plan;
   schedule::TileSizes sizes;
+  bool hasWideVectors; // the processor's are of 512 bits
   Value tileBegin, tileEnd;
   /// The next `count` f32 of scratch, 64-byte aligned; in the order in which the schedule's formula counts them.
   Value takeScratch(Value count);

@@ -1,5 +1,6 @@
 // Quantization of rows, and the integer tile.
 #include "compiler/Cpu/Quantized.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace lathe;
@@ -92,11 +93,30 @@ static Values addProducts(Emitter &e, Product product, ValueRange sums, ValueRan
                           llvm::function_ref<Value(int64_t column)> panelAt) {
   bool isBytes = product == Product::Bytes, isShort = e.lanes == 8;
   VectorType sum = e.vec(e.i32()), words = VectorType::get({e.lanes * 2}, e.b.getI16Type());
-  auto call = [&](StringRef name, Type type, Value x, Value y) {
-    return e.make<LLVM::CallIntrinsicOp>(type, e.b.getStringAttr(name), ValueRange{x, y}).getResult(0);
+  auto call = [&](StringRef name, VectorType type, Value x, Value y) {
+    return e.make<LLVM::CallIntrinsicOp>(Type(type), e.b.getStringAttr(name), ValueRange{x, y}).getResult(0);
   };
-  StringRef addPairs = isShort ? "llvm.x86.avx2.pmadd.wd" : "llvm.x86.avx512.pmaddw.d.512";
-  StringRef multiply = isShort ? "llvm.x86.avx2.pmadd.ub.sw" : "llvm.x86.avx512.pmaddubs.w.512";
+  // Vectors of 512 bits in halves where the processor has none: LLVM can't split an instruction that is named.
+  auto callWide = [&](StringRef half, StringRef whole, VectorType type, Value x, Value y) -> Value {
+    if (isShort || e.hasWideVectors)
+      return call(isShort ? half : whole, type, x, y);
+    auto part = [&](Value vector, int64_t which) -> Value {
+      SmallVector<int64_t> places(cast<VectorType>(vector.getType()).getNumElements() / 2);
+      std::iota(places.begin(), places.end(), which * static_cast<int64_t>(places.size()));
+      return e.make<vector::ShuffleOp>(vector, vector, places);
+    };
+    auto narrow = VectorType::get({type.getNumElements() / 2}, type.getElementType());
+    Value low = call(half, narrow, part(x, 0), part(y, 0)), high = call(half, narrow, part(x, 1), part(y, 1));
+    SmallVector<int64_t> all(type.getNumElements());
+    std::iota(all.begin(), all.end(), 0);
+    return e.make<vector::ShuffleOp>(low, high, all);
+  };
+  auto addPairs = [&](Value x, Value y) {
+    return callWide("llvm.x86.avx2.pmadd.wd", "llvm.x86.avx512.pmaddw.d.512", sum, x, y);
+  };
+  auto multiply = [&](Value x, Value y) {
+    return callWide("llvm.x86.avx2.pmadd.ub.sw", "llvm.x86.avx512.pmaddubs.w.512", words, x, y);
+  };
   // Columns of a vector, the weights' codes in it, and what of a row's codes is repeated over it.
   int64_t columns = isBytes ? e.lanes : e.lanes / 2;
   auto codes = VectorType::get({columns * kDepth}, e.i8());
@@ -111,8 +131,7 @@ static Values addProducts(Emitter &e, Product product, ValueRange sums, ValueRan
     x = e.make<vector::BroadcastOp>(VectorType::get({columns}, repeated), x);
     x = e.make<vector::BitCastOp>(isBytes ? codes : words, x);
     for (int64_t v = 0; v < vectors; ++v) {
-      Value products = isBytes ? call(addPairs, sum, call(multiply, words, x, weights[v]), e.constant(words, 1))
-                               : call(addPairs, sum, x, weights[v]);
+      Value products = isBytes ? addPairs(multiply(x, weights[v]), e.constant(words, 1)) : addPairs(x, weights[v]);
       next[r * vectors + v] = e.make<arith::AddIOp>(next[r * vectors + v], products);
     }
   }
