@@ -1,36 +1,13 @@
 // Linears of quantized inputs and of weights in integer formats, for nvrtc-gate.py.
 module attributes {tfm.symbols = {m = array<i64: 1, 65536>}} {
-  kernel.func @w8a8(%x: tensor<?x512xf32, #tfm.dims<m, 512>>, %w: tensor<512x768xf32, #tfm.int<bits = 8, block = [512, 1], scale = f32>> {kernel.layout = #kernel.panel<width = 16, depth = 4>}, %b: tensor<768xf32>) -> tensor<?x768xf32, #tfm.dims<m, 768>> attributes {anchor = #kernel.anchor<contraction>} {
-    %0 = tfm.linear %x, %w bias(%b) {activation = #tfm.dynamic<bits = 8>} : (tensor<?x512xf32, #tfm.dims<m, 512>>, tensor<512x768xf32, #tfm.int<bits = 8, block = [512, 1], scale = f32>>, tensor<768xf32>) -> tensor<?x768xf32, #tfm.dims<m, 768>>
-    %1 = tfm.gelu %0 : (tensor<?x768xf32, #tfm.dims<m, 768>>) -> tensor<?x768xf32, #tfm.dims<m, 768>>
-    kernel.return %1 : tensor<?x768xf32, #tfm.dims<m, 768>>
-  }
-  kernel.func @w8a8_pair(%x: tensor<?x512xf32, #tfm.dims<m, 512>>, %w: tensor<512x768xf32, #tfm.int<bits = 8, block = [512, 1], scale = f32>> {kernel.layout = #kernel.panel<width = 16, depth = 4>}, %v: tensor<512x768xf32, #tfm.int<bits = 8, block = [512, 1], scale = f32>> {kernel.layout = #kernel.panel<width = 16, depth = 4>}) -> tensor<?x768xf32, #tfm.dims<m, 768>> attributes {anchor = #kernel.anchor<contraction>} {
-    %0 = tfm.linear %x, %w {activation = #tfm.static<bits = 8, scale = 7.0e-03 : f32, zero = 120>} : (tensor<?x512xf32, #tfm.dims<m, 512>>, tensor<512x768xf32, #tfm.int<bits = 8, block = [512, 1], scale = f32>>) -> tensor<?x768xf32, #tfm.dims<m, 768>>
-    %1 = tfm.linear %x, %v {activation = #tfm.static<bits = 8, scale = 7.0e-03 : f32, zero = 120>} : (tensor<?x512xf32, #tfm.dims<m, 512>>, tensor<512x768xf32, #tfm.int<bits = 8, block = [512, 1], scale = f32>>) -> tensor<?x768xf32, #tfm.dims<m, 768>>
-    %2 = tfm.mul %0, %1 : (tensor<?x768xf32, #tfm.dims<m, 768>>, tensor<?x768xf32, #tfm.dims<m, 768>>) -> tensor<?x768xf32, #tfm.dims<m, 768>>
-    kernel.return %2 : tensor<?x768xf32, #tfm.dims<m, 768>>
-  }
   kernel.func @w8a8_norm(%x: tensor<?x512xf32, #tfm.dims<m, 512>>, %w: tensor<512x512xf32, #tfm.int<bits = 8, block = [512, 1], scale = f32>> {kernel.layout = #kernel.panel<width = 16, depth = 4>}, %g: tensor<512xf32>, %b: tensor<512xf32>) -> tensor<?x512xf32, #tfm.dims<m, 512>> attributes {anchor = #kernel.anchor<contraction>} {
     %0 = tfm.linear %x, %w {activation = #tfm.dynamic<bits = 8, symmetric = true>} : (tensor<?x512xf32, #tfm.dims<m, 512>>, tensor<512x512xf32, #tfm.int<bits = 8, block = [512, 1], scale = f32>>) -> tensor<?x512xf32, #tfm.dims<m, 512>>
     %1 = tfm.add %0, %x : (tensor<?x512xf32, #tfm.dims<m, 512>>, tensor<?x512xf32, #tfm.dims<m, 512>>) -> tensor<?x512xf32, #tfm.dims<m, 512>>
     %2 = tfm.layer_norm %1 gain(%g) bias(%b) {epsilon = 1.0e-12} : (tensor<?x512xf32, #tfm.dims<m, 512>>, tensor<512xf32>, tensor<512xf32>) -> tensor<?x512xf32, #tfm.dims<m, 512>>
     kernel.return %2 : tensor<?x512xf32, #tfm.dims<m, 512>>
   }
-  kernel.func @w4a8(%x: tensor<?x512xf32, #tfm.dims<m, 512>>, %w: tensor<512x768xf32, #tfm.int<bits = 4, block = [64, 1], scale = f16>>) -> tensor<?x768xf32, #tfm.dims<m, 768>> attributes {anchor = #kernel.anchor<contraction>} {
-    %0 = tfm.linear %x, %w {activation = #tfm.dynamic<bits = 8>} : (tensor<?x512xf32, #tfm.dims<m, 512>>, tensor<512x768xf32, #tfm.int<bits = 4, block = [64, 1], scale = f16>>) -> tensor<?x768xf32, #tfm.dims<m, 768>>
-    kernel.return %0 : tensor<?x768xf32, #tfm.dims<m, 768>>
-  }
-  kernel.func @w4(%x: tensor<?x512xf32, #tfm.dims<m, 512>>, %w: tensor<512x768xf32, #tfm.int<bits = 4, block = [64, 1], scale = f16>>) -> tensor<?x768xf32, #tfm.dims<m, 768>> attributes {anchor = #kernel.anchor<contraction>} {
-    %0 = tfm.linear %x, %w : (tensor<?x512xf32, #tfm.dims<m, 512>>, tensor<512x768xf32, #tfm.int<bits = 4, block = [64, 1], scale = f16>>) -> tensor<?x768xf32, #tfm.dims<m, 768>>
-    kernel.return %0 : tensor<?x768xf32, #tfm.dims<m, 768>>
-  }
   kernel.func @w4a16(%x: tensor<?x512xf16, #tfm.dims<m, 512>>, %w: tensor<512x768xf16, #tfm.int<bits = 4, block = [64, 1], scale = f16, zero_points = true>>) -> tensor<?x768xf16, #tfm.dims<m, 768>> attributes {anchor = #kernel.anchor<contraction>} {
     %0 = tfm.linear %x, %w : (tensor<?x512xf16, #tfm.dims<m, 512>>, tensor<512x768xf16, #tfm.int<bits = 4, block = [64, 1], scale = f16, zero_points = true>>) -> tensor<?x768xf16, #tfm.dims<m, 768>>
-    kernel.return %0 : tensor<?x768xf16, #tfm.dims<m, 768>>
-  }
-  kernel.func @w4a16_rows(%x: tensor<?x512xf16, #tfm.dims<m, 512>>, %w: tensor<768x512xf16, #tfm.int<bits = 4, block = [1, 32], scale = f16>>) -> tensor<?x768xf16, #tfm.dims<m, 768>> attributes {anchor = #kernel.anchor<contraction>} {
-    %0 = tfm.linear %x, %w {transposed} : (tensor<?x512xf16, #tfm.dims<m, 512>>, tensor<768x512xf16, #tfm.int<bits = 4, block = [1, 32], scale = f16>>) -> tensor<?x768xf16, #tfm.dims<m, 768>>
     kernel.return %0 : tensor<?x768xf16, #tfm.dims<m, 768>>
   }
   kernel.func @w8a16(%x: tensor<?x512xbf16, #tfm.dims<m, 512>>, %w: tensor<512x768xbf16, #tfm.int<bits = 8, block = [512, 1], scale = f32>>) -> tensor<?x768xbf16, #tfm.dims<m, 768>> attributes {anchor = #kernel.anchor<contraction>} {
