@@ -1,5 +1,6 @@
 // Watches the reference executor on a data set.
 #include "compiler/Driver/Calibration.h"
+#include "compiler/Data/ImpliedInputs.h"
 #include "compiler/Data/Signature.h"
 #include "compiler/Reference/Numbers.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -28,9 +29,10 @@ LogicalResult lathe::calibrate(ModuleOp module, StringRef directory, uint64_t ma
   auto signature = data::describeInputs(module);
   if (failed(signature))
     return failure();
+  data::ImpliedInputs implied(*signature, directory);
   data::OpenOptions open;
   open.maxRows = maxRows;
-  auto set = data::DataSet::open(directory, *signature, open);
+  auto set = data::DataSet::open(directory, implied.given(), open);
   if (!set)
     return emitError(UnknownLoc::get(module.getContext())) << "calibration: " << llvm::toString(set.takeError());
   auto main = module.lookupSymbol<func::FuncOp>("main");
@@ -47,8 +49,11 @@ LogicalResult lathe::calibrate(ModuleOp module, StringRef directory, uint64_t ma
       most[op] = std::max(most[op], getMagnitude(results[0]));
   };
   for (const std::vector<uint64_t> &rows : batches) {
+    data::Batch batch = set->batch(rows);
+    if (llvm::Error lacking = implied.fill(batch))
+      return emitError(UnknownLoc::get(module.getContext())) << "calibration: " << llvm::toString(std::move(lacking));
     SmallVector<reference::Tensor> inputs;
-    for (const tool::Tensor &tensor : set->batch(rows).inputs)
+    for (const tool::Tensor &tensor : batch.inputs)
       inputs.push_back(tool::toReference(module.getContext(), tensor));
     if (failed(reference::run(main, inputs, options)))
       return failure();

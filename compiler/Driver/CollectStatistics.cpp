@@ -88,8 +88,9 @@ std::string getHostTarget() {
 
 class Collector {
 public:
-  Collector(ModuleOp module, const data::DataSet &set, const CompileOptions &options)
-      : module(module), set(set), options(options) {}
+  Collector(ModuleOp module, const data::DataSet &set, const data::ImpliedInputs &implied,
+            const CompileOptions &options)
+      : module(module), set(set), implied(implied), options(options) {}
 
   FailureOr<Statistics> run(const std::function<void(double)> &progress) {
     auto built = statistics::tapLinears(module);
@@ -110,6 +111,10 @@ public:
       progress(static_cast<double>(done++) / batches.size());
       std::string error;
       data::Batch batch = set.batch(rows);
+      if (llvm::Error lacking = implied.fill(batch)) {
+        diagnose(module) << "calibration: " << llvm::toString(std::move(lacking));
+        return failure();
+      }
       if (!model.setInputs(batch.inputs, error) || !model.run(error) || !readOutputs(error)) {
         diagnose(module) << "calibration: samples " << rows.front() << " to " << rows.back() << ": " << error;
         return failure();
@@ -143,6 +148,7 @@ public:
 private:
   ModuleOp module;
   const data::DataSet &set;
+  const data::ImpliedInputs &implied;
   const CompileOptions &options;
   statistics::TappedModule tapped;
   std::string target;
@@ -231,12 +237,13 @@ private:
 
 } // namespace
 
-FailureOr<Statistics> lathe::collectStatistics(ModuleOp module, const data::DataSet &set, const CompileOptions &options,
+FailureOr<Statistics> lathe::collectStatistics(ModuleOp module, const data::DataSet &set,
+                                               const data::ImpliedInputs &implied, const CompileOptions &options,
                                                const std::function<void(double)> &progress) {
   auto model = hashModel(module);
   if (failed(model))
     return failure();
-  auto result = Collector(module, set, options).run(progress);
+  auto result = Collector(module, set, implied, options).run(progress);
   if (succeeded(result))
     result->model = *model;
   return result;
@@ -273,9 +280,10 @@ FailureOr<std::string> lathe::findStatistics(ModuleOp module, const CompileOptio
   auto signature = data::describeInputs(module);
   if (failed(signature))
     return failure();
+  data::ImpliedInputs implied(*signature, options.calibration);
   data::OpenOptions open;
   open.maxRows = options.calibrationSamples;
-  auto set = data::DataSet::open(options.calibration, *signature, open);
+  auto set = data::DataSet::open(options.calibration, implied.given(), open);
   if (!set) {
     diagnose(module) << "calibration: " << llvm::toString(set.takeError());
     return failure();
@@ -295,7 +303,7 @@ FailureOr<std::string> lathe::findStatistics(ModuleOp module, const CompileOptio
     if (!llvm::sys::fs::create_directories(options.statisticsCache))
       path = cached.str().str();
   }
-  auto taken = collectStatistics(module, *set, options, progress);
+  auto taken = collectStatistics(module, *set, implied, options, progress);
   if (failed(taken))
     return failure();
   if (llvm::Error error = statistics::writeStatistics(*taken, path)) {

@@ -1,16 +1,17 @@
 // Statistics of a model's linears over a data set: taken by running the model, or read from a file.
 #pragma once
-#include "compiler/Data/DataSet.h"
+#include "compiler/Data/ImpliedInputs.h"
 #include "compiler/Driver/Compile.h"
 #include "compiler/Statistics/Statistics.h"
 
 namespace lathe {
 
 /// Compiles a module, which is as it is after simplify, with taps for this machine's processor, runs it over the data
-/// set and sums. The module stays as it is. Uses `threads` and `statisticsMemory` of the options; the bits depend on
-/// neither of the threads, but on the processor's vector width. `progress` is told the part that is done. Failures are
-/// diagnostics.
+/// set, whose samples `implied` completes, and sums. The module stays as it is. Uses `threads` and `statisticsMemory`
+/// of the options; the bits depend on neither of the threads, but on the processor's vector width. `progress` is told
+/// the part that is done. Failures are diagnostics.
 mlir::FailureOr<statistics::Statistics> collectStatistics(mlir::ModuleOp module, const data::DataSet &set,
+                                                          const data::ImpliedInputs &implied,
                                                           const CompileOptions &options,
                                                           const std::function<void(double)> &progress);
 

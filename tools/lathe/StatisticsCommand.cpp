@@ -61,12 +61,13 @@ static int takeStatistics(const ModelSource &model, const Arguments &arguments) 
   auto signature = data::describeInputs(module->get());
   if (failed(signature))
     return kFailed;
+  data::ImpliedInputs implied(*signature, *calibration);
   data::OpenOptions open;
   open.maxRows = samples;
-  auto set = data::DataSet::open(*calibration, *signature, open);
+  auto set = data::DataSet::open(*calibration, implied.given(), open);
   if (!set)
     return fail("calibration: " + llvm::toString(set.takeError()));
-  auto taken = collectStatistics(module->get(), *set, options, [&](double part) {
+  auto taken = collectStatistics(module->get(), *set, implied, options, [&](double part) {
     if (bar)
       bar->update(part, "running " + std::to_string(set->rows()) + " samples");
   });

@@ -78,7 +78,7 @@ protected:
       ADD_FAILURE() << llvm::toString(set.takeError());
       return failure();
     }
-    return collectStatistics(*module, *set, options, [](double) {});
+    return collectStatistics(*module, *set, data::ImpliedInputs(*signature, folder), options, [](double) {});
   }
 };
 } // namespace
