@@ -300,9 +300,11 @@ lathe_status *outputDims(const lathe_program *object, uint32_t entry, uint32_t o
                          lathe_tensor *out) {
   if (out)
     *out = {};
-  if (!object || !symbols || !out)
-    return missing(object ? unwrap(object)->allocator : Allocator(), "program, symbols or out");
+  if (!object || !out)
+    return missing(object ? unwrap(object)->allocator : Allocator(), "program or out");
   const Program &program = *unwrap(object);
+  if (!symbols && program.table().symbols()->size())
+    return missing(program.allocator, "symbols");
   if (entry >= program.entryTexts.size())
     return outOfRange(program, "entry", entry, program.entryTexts.size());
   const auto &outputs = *program.entry(entry).outputs();
@@ -316,7 +318,7 @@ lathe_status *launchCost(const lathe_program *object, uint32_t entry, uint32_t i
                          lathe_launch_cost *out) {
   LATHE_CHECK(object, unwrap(object)->allocator, lathe_launch_cost, cost);
   const Program &program = *unwrap(object);
-  if (!symbols)
+  if (!symbols && program.table().symbols()->size())
     return missing(program.allocator, "symbols");
   if (lathe_status *status = findLaunch(program, entry, index))
     return status;
@@ -336,7 +338,7 @@ lathe_status *memoryNeeded(const lathe_program *object, uint32_t entry, const in
                            lathe_memory *out) {
   LATHE_CHECK(object, unwrap(object)->allocator, lathe_memory, memory);
   const Program &program = *unwrap(object);
-  if (!symbols)
+  if (!symbols && program.table().symbols()->size())
     return missing(program.allocator, "symbols");
   if (entry >= program.entryTexts.size())
     return outOfRange(program, "entry", entry, program.entryTexts.size());

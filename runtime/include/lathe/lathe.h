@@ -370,8 +370,8 @@ typedef struct lathe_api {
   lathe_status *(*launch_info)(const lathe_program *program, uint32_t entry, uint32_t launch,
                                lathe_launch_info *out)LATHE_MUST_USE;
 
-  /* What shapes imply, without allocating anything. `symbols` holds one value per symbol of the program, in its order.
-   */
+  /* What shapes imply, without allocating anything. `symbols` holds one value per symbol of the program, in its order;
+   * it may be NULL where there is none. */
   lathe_status *(*output_dims)(const lathe_program *program, uint32_t entry, uint32_t output, const int64_t *symbols,
                                lathe_tensor *out)LATHE_MUST_USE; /* data is NULL */
   lathe_status *(*launch_cost)(const lathe_program *program, uint32_t entry, uint32_t launch, const int64_t *symbols,
