@@ -2,6 +2,7 @@
 #include "compiler/Driver/Compile.h"
 #include "compiler/Driver/Calibration.h"
 #include "compiler/Driver/Compress.h"
+#include "compiler/Driver/Places.h"
 #include "compiler/Onnx/NodeLocation.h"
 #include "dialects/Tfm/Weights.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -118,6 +119,8 @@ LogicalResult lathe::runPhases(ModuleOp module, const CompileOptions &options, P
     if (info.phase < first || info.phase > std::min(last, Phase::Plan))
       continue;
     options.progress(info.phase, 0);
+    if (info.phase == Phase::Compress && (options.recipe || !options.compressPasses.empty()))
+      notePlaces(module);
     if (info.phase == Phase::Compress && options.recipe && failed(runRecipe(module, options)))
       return failure();
     if (info.phase == Phase::Compress && options.precision == "mixed" && !options.calibration.empty() &&

@@ -29,10 +29,13 @@ struct CompileOptions {
   std::string statistics;           // a file of them, taken before: compiler/Driver/CollectStatistics.h
   std::string statisticsCache;      // a folder that keeps them; empty: they are not kept
   uint64_t statisticsMemory = uint64_t(256) << 20; // bytes for the linears' inputs of a batch
-  bool allowFallback = false;                      // what can't be had as asked for is done as it can be, and reported
-  std::string requireFused;                        // "attention:6,layer_norm:13": fail if fewer are recovered
-  std::string weightsDirectory;                    // of the files that #tfm.file names, with `inputIsIr`
-  std::string saveTemps;                           // a folder for objects and assembly; empty: nothing is kept
+  /// "latency" or "size": what a recipe's compressions must lower, or they are taken back; empty: nothing is.
+  std::string objective;
+  bool measure = false;         // latency by running ops, on targets that this machine runs; else it is predicted
+  bool allowFallback = false;   // what can't be had as asked for is done as it can be, and reported
+  std::string requireFused;     // "attention:6,layer_norm:13": fail if fewer are recovered
+  std::string weightsDirectory; // of the files that #tfm.file names, with `inputIsIr`
+  std::string saveTemps;        // a folder for objects and assembly; empty: nothing is kept
   unsigned threads = 1;
   /// Told at the start of each phase (of what is read, for `from`), and as emit and package go on: the phase, and the
   /// part of it that is done, from 0 to 1. May be called from other threads, one at a time.

@@ -4,6 +4,7 @@
 #include "passes/Schedule/Cuda.h"
 #include "tools/lathe-run/Progress.h"
 #include "tools/lathe/Measure.h"
+#include "tools/lathe/TimePackages.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -36,6 +37,8 @@ static const std::vector<Flag> kFlags = [] {
       {"--evaluate", "DIR",
        "measures the package on these samples, for the report and the metadata, beside --against or else the model\n"
        "as it was before (default: --metric=cosine); see lathe evaluate"},
+      {"--timings", nullptr,
+       "for the report: 100 runs of the package and of the model as it was, in turns, by one thread"},
       {"--save-temps", "DIR", "keeps objects and assembly"},
       {"--threads", "N", "threads of the compiler; 0, the default: all cores. The result is the same"},
       {"--dry-run", nullptr,
@@ -112,6 +115,17 @@ static int printModule(mlir::ModuleOp module, const Arguments &arguments) {
   return 0;
 }
 
+/// What the model is before anything is done to its weights.
+static CompileOptions withoutCompression(CompileOptions options) {
+  options.recipe.reset();
+  options.compressPasses.clear();
+  options.precision = "fp32";
+  options.saveTemps.clear();
+  options.evaluate = nullptr;
+  options.progress = [](Phase, double) {};
+  return options;
+}
+
 /// Makes the options evaluate what is compiled, if that is asked for. False with a message.
 static bool readEvaluation(const Arguments &arguments, CompileOptions &options, std::string &error) {
   auto data = arguments.value("--evaluate");
@@ -136,12 +150,7 @@ static bool readEvaluation(const Arguments &arguments, CompileOptions &options, 
   }
   if (measured.metrics.empty())
     measured.metrics = {evaluate::Metric::Cosine};
-  // What the model is before anything is done to its weights.
-  CompileOptions plain = options;
-  plain.recipe.reset();
-  plain.compressPasses.clear();
-  plain.precision = "fp32";
-  plain.saveTemps.clear();
+  CompileOptions plain = withoutCompression(options);
   options.evaluate = [=](StringRef path) -> mlir::FailureOr<package::Evaluation> {
     std::string error;
     ModelOptions how;
@@ -198,6 +207,12 @@ static int compile(const ModelSource &model, const Arguments &arguments) {
 
   if (!readEvaluation(arguments, options, error))
     return fail(error, kUsage);
+
+  bool isTimed = arguments.has("--timings");
+  if (isTimed && (options.to != Phase::Package || !arguments.has("--report")))
+    return fail("--timings are for the report of a package; hint: --report=FILE", kUsage);
+  if (isTimed && options.from >= Phase::Compress)
+    return fail("--timings: what is read is compressed already, and the model as it was is not there", kUsage);
 
   std::string kind = arguments.value("--emit").value_or("package"), runner;
   if (kind == "exe") {
@@ -258,8 +273,11 @@ static int compile(const ModelSource &model, const Arguments &arguments) {
   auto summary = writePackageFile(module->get(), options, *output, runner);
   if (failed(summary))
     return kFailed;
+  Timings timings;
+  if (isTimed && !timePackages(withoutCompression(options), *output, module->get(), timings, error))
+    return error.empty() ? kFailed : fail("--timings: " + error);
   if (auto report = arguments.value("--report"))
-    if (failed(writeReport(module->get(), *summary, model.path, *report)))
+    if (failed(writeReport(module->get(), *summary, model.path, *report, isTimed ? &timings : nullptr)))
       return kFailed;
   bar.reset();
   if (!arguments.has("--quiet"))

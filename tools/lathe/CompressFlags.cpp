@@ -21,6 +21,9 @@ const std::vector<Flag> &tool::compressFlags() {
        "where those of calibration data are kept (default: ~/.cache/lathe); none: nowhere"},
       {"--compress", "LEVEL", "a recipe that ships: light, medium, medium-sparse, full, full-sparse; see lathe recipe"},
       {"--recipe", "FILE", "a recipe of your own: docs/recipes.md"},
+      {"--objective", "WHAT",
+       "latency or size: what a recipe does to a weight is taken back, and reported, unless it lowers that"},
+      {"--tune", "HOW", "measure: latency is measured on this machine; else it is predicted"},
       {"--compress-passes", "PASSES", "passes that compress runs, as lathe-opt takes them, for work on one of them"},
       {"--allow-fallback", nullptr, "what can't be had in the precision asked for is f32, and reported"},
   };
@@ -74,6 +77,25 @@ bool tool::readCompressFlags(const Arguments &arguments, CompileOptions &options
     error = "--calibration needs a recipe or --precision=mixed, got " + options.precision;
     return false;
   }
+  options.objective = arguments.value("--objective").value_or("");
+  if (arguments.has("--objective") && options.objective != "latency" && options.objective != "size") {
+    error = "--objective: expected latency or size, got '" + options.objective + "'";
+    return false;
+  }
+  if (arguments.has("--objective") && !options.recipe) {
+    error = "--objective judges what a recipe does; hint: --compress=LEVEL or --recipe=FILE";
+    return false;
+  }
+  auto tune = arguments.value("--tune");
+  if (tune && *tune != "measure") {
+    error = "--tune: expected measure, got '" + *tune + "'";
+    return false;
+  }
+  if (tune && options.objective != "latency") {
+    error = "--tune=measure says how latency is told; hint: --objective=latency";
+    return false;
+  }
+  options.measure = tune.has_value();
   options.compressPasses = arguments.value("--compress-passes").value_or("");
   options.allowFallback = arguments.has("--allow-fallback");
   return true;
