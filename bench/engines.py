@@ -45,6 +45,7 @@ class OnnxRuntime:
 class OpenVino:
     name = "OpenVINO"
     folder = "openvino"
+    precision = "f32"  # on cores with bf16 units it would take bf16
 
     def __init__(self, files, threads):
         import openvino
@@ -53,7 +54,7 @@ class OpenVino:
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": 1,
-            "INFERENCE_PRECISION_HINT": "f32",  # on cores with bf16 units it would take bf16
+            "INFERENCE_PRECISION_HINT": self.precision,
             "ENABLE_CPU_PINNING": False,  # the benchmark pins the process
         }
         self.tensor = openvino.Tensor

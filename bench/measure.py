@@ -57,7 +57,7 @@ def measure_workload(engines, lengths, seconds):
         engine.run()
         outputs[name] = np.array(engine.output())
         bursts[name] = max(1, int(100 / max(min(timed(engine.run) for _ in range(3)), 0.01)))
-    reference = outputs["ONNX Runtime"]
+    reference = outputs["ONNX Runtime"]  # in f32
     errors = {name: float(np.abs(output - reference).max()) for name, output in outputs.items()}
 
     samples = {name: [] for name in engines}

@@ -132,6 +132,15 @@ Value CodeBuilder::loadVector(Type element, Value pointer) {
 }
 void CodeBuilder::storeVector(Value value, Value pointer) {
   value = broadcast(value);
+  // LLVM 22 makes a truncation that is stored under a constant mask of one lane, which AVX-512 has in one instruction,
+  // a scalar store of the wide element: it writes beyond. So it must not see both at once.
+  unsigned bits = getElementTypeOrSelf(value).getIntOrFloatBitWidth();
+  if (mask && lanes == 16 && bits < 32) {
+    value = bitcast(value, b.getIntegerType(bits));
+    value = make<LLVM::InlineAsmOp>(TypeRange(value.getType()), ValueRange{value}, "", "=x,0", false, false,
+                                    LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
+                .getResult(0);
+  }
   if (mask)
     make<LLVM::MaskedStoreOp>(value, pointer, mask, uint32_t(getAlignment(value.getType())));
   else

@@ -227,7 +227,7 @@ void AttentionEmitter::emitBlock(Value keyBegin, Value keyCount, Value first) {
     Value key = e.add(keyBegin, column);
     Value panel = e.mul(key, depth);
     forRowTiles(e, queryCount, e.sizes.rows, [&](Value row, Value count) {
-      GemmTile tile{at(packedQueries, e.mul(row, depth)),         depth,         at(packedKeys, panel), depth,
+      GemmTile tile{at(packedQueries, e.mul(row, depth)),         e.mul(depth, 4), at(packedKeys, panel), depth,
                     at(scores, e.add(e.mul(row, block), column)), e.index(block)};
       tile.panelStride = columns > kWidth ? e.mul(depth, kWidth) : Value();
       emitGemm(e, count, columns, tile, false);
@@ -266,7 +266,7 @@ void AttentionEmitter::emitBlock(Value keyBegin, Value keyCount, Value first) {
     Value panel = e.mul(e.div(column, kWidth), panelSize);
     forRowTiles(e, queryCount, e.sizes.rows, [&](Value row, Value count) {
       GemmTile tile{at(scores, e.mul(row, block)),
-                    e.index(block),
+                    e.index(block * 4),
                     at(packedValues, e.add(panel, e.mul(keyBegin, kWidth))),
                     keyCount,
                     at(sums, e.add(e.mul(row, widthPadded), column)),

@@ -6,6 +6,7 @@
 #include "compiler/Cpu/Gemm.h"
 #include "compiler/Cpu/Quantized.h"
 #include "compiler/Package/Layout.h"
+#include "dialects/Tfm/Formats.h"
 #include <numeric>
 
 using namespace mlir;
@@ -40,7 +41,7 @@ private:
   };
   void emitProduct(const Operand &operand, const Tile &at, Value share, Value target, Value stride);
   Value loadSums(const Operand &operand, Value memory, const Index &flat, Value position, const Index &column);
-  int64_t getTileRows() { return integers ? getIntegerRows(e.sizes, product) : e.sizes.rows; }
+  int64_t getTileRows() { return cpu::getTileRows(e.sizes, e.productKind); }
   void packRow(Value batch, Value row, Value position);
   void emitColumns(const schedule::Group &group, Value tileOffset, Value tileCount);
   void emitWholeRows();
@@ -69,14 +70,13 @@ private:
   Contraction first;
   std::vector<Contraction> contractions;
   Value batches, rows, depth, packedRows;
-  BlockArgument readRows; // or null: all are
-  Value readNumbers;      // of the current job's rows that are read
-  Value lhs;              // of the current row block
-  // Of a quantized lhs.
-  bool integers = false; // its codes meet the weights' own
-  Product product = Product::Words;
-  Value steps; // of K in a panel: depth, or a quarter of it
-  Value blockBegin, rowScales, rowZeros, floatRow;
+  BlockArgument readRows;                          // or null: all are
+  Value readNumbers;                               // of the current job's rows that are read
+  Value lhs;                                       // of the current row block
+  Value steps;                                     // of the sum over K
+  Value rowStride;                                 // bytes between rows of the lhs
+  bool integers = false;                           // the lhs' codes meet the weights' own
+  Value blockBegin, rowScales, rowZeros, floatRow; // of a quantized lhs
 };
 } // namespace
 
@@ -201,9 +201,9 @@ void ContractionEmitter::forRowBlocks(Value batch, Value begin, Value end,
          [&](Value block) { body(e.add(begin, block), e.min(e.sub(count, block), e.index(e.sizes.blockRows))); });
 }
 
-/// Where the rows of the lhs lie, `depth` elements apart: in place, or in scratch after packing them.
+/// Where the rows of the lhs lie, `rowStride` apart: in place, or in scratch after packing them.
 Value ContractionEmitter::getRows(Value batch, Value begin, Value count) {
-  if (schedule::readsLhsInPlace(first)) {
+  if (schedule::readsLhsInPlace(first, e.productKind)) {
     Value row = readRows ? e.index(0) : begin;
     if (first.kind == Contraction::Kind::Conv) {
       row = e.add(e.mul(e.rem(batch, getGroups(e, first)), rows), row);
@@ -217,7 +217,7 @@ Value ContractionEmitter::getRows(Value batch, Value begin, Value count) {
       row = e.linearize(at, ArrayRef<Value>(sizes).drop_back()).value;
     }
     Value base = e.getOperand(schedule::getMemory(first.lhs).getArgNumber());
-    return e.elementPtr(base, e.f32(), e.mul(row, depth));
+    return e.bytePtr(base, e.mul(row, rowStride));
   }
   blockBegin = begin;
   e.loop(e.index(0), count, 1, [&](Value i) { packRow(batch, getRow(e.add(begin, i)), i); });
@@ -227,18 +227,23 @@ Value ContractionEmitter::getRows(Value batch, Value begin, Value count) {
 /// Puts a row at a position of the packed ones: as it is, quantized and in f32 again, or as codes.
 void ContractionEmitter::packRow(Value batch, Value row, Value position) {
   auto load = [&](Value k) { return e.broadcast(evaluateLhs(batch, row, e.lane(k, e.lanes))); };
-  Value target = integers ? e.elementPtr(packedRows, getCodeType(e, product),
-                                         e.mul(position, e.mul(steps, schedule::kIntegerDepth)))
-                          : e.elementPtr(packedRows, e.f32(), e.mul(position, depth));
-  if (!first.activation)
-    return e.forLanes(depth, [&](Value k) { e.storeVector(load(k), e.elementPtr(target, e.f32(), k)); });
+  Type type = getRowType(e, e.productKind);
+  Value target = e.bytePtr(packedRows, e.mul(position, rowStride));
+  if (!first.activation) {
+    // What lies behind the row meets zeros of the panel, and must not be infinite.
+    for (int64_t k = *e.getConstant(e.sub(e.mul(steps, getStepDepth(e.productKind)), depth)); k > 0; --k)
+      e.store(e.constant(type, 0), e.elementPtr(target, type, e.add(depth, k - 1)));
+    return e.forLanes(depth, [&](Value k) {
+      Value x = load(k);
+      e.storeElements(e.narrow(x, type), target, type, e.lane(k));
+    });
+  }
   Value kept = schedule::getMemory(first.lhs) ? Value() : floatRow;
   if (integers) {
     auto [scale, zero] = quantizeRow(e, first.activation, depth, kept, load, [&](Value k, Value codes) {
       // What lies behind the row is written over by the next one's, or multiplied by 0.
       Value wide = e.make<arith::FPToSIOp>(e.vec(e.i32()), codes);
-      e.storeVector(e.make<arith::TruncIOp>(e.vec(getCodeType(e, product)), wide),
-                    e.elementPtr(target, getCodeType(e, product), k));
+      e.storeVector(e.make<arith::TruncIOp>(e.vec(type), wide), e.elementPtr(target, type, k));
     });
     e.store(scale, e.elementPtr(rowScales, e.f32(), position));
     e.store(e.make<arith::FPToSIOp>(e.i32(), zero), e.elementPtr(rowZeros, e.i32(), position));
@@ -369,17 +374,15 @@ void ContractionEmitter::emitProduct(const Operand &operand, const Tile &at, Val
     ahead = e.bytePtr(ahead, e.div(e.mul(e.mul(at.row, share), steps), 256));
     aheadStep = e.ceilDiv(e.mul(at.rows, share), 256);
   }
-  if (integers) {
-    Value stride4 = e.mul(steps, schedule::kIntegerDepth);
-    Value a = e.elementPtr(lhs, getCodeType(e, product), e.mul(at.row, stride4));
-    return emitIntegerGemm(e, at.rows, e.sizes.columns,
-                           {product, a, stride4, panels, steps, target, stride, panelStride, ahead, aheadStep});
-  }
-  bool picks = readRows && schedule::readsLhsInPlace(first);
-  Value a = picks ? lhs : e.elementPtr(lhs, e.f32(), e.mul(at.row, depth));
-  Value numbers = picks ? e.elementPtr(readNumbers, e.i64(), e.add(at.begin, at.row)) : Value();
-  emitGemm(e, at.rows, e.sizes.columns,
-           {a, depth, panels, depth, target, stride, panelStride, numbers, ahead, aheadStep}, false);
+  bool picks = readRows && schedule::readsLhsInPlace(first, e.productKind);
+  GemmTile tile{picks ? lhs : e.bytePtr(lhs, e.mul(at.row, rowStride)), rowStride, panels, steps, target, stride};
+  tile.panelStride = panelStride;
+  tile.rows = picks ? e.elementPtr(readNumbers, e.i64(), e.add(at.begin, at.row)) : Value();
+  tile.ahead = ahead, tile.aheadStep = aheadStep;
+  tile.product = e.productKind;
+  if (e.productKind == Product::HalfWeights)
+    tile.half = tfm::getHalfType(operand.c.rhs.getType());
+  emitGemm(e, at.rows, e.sizes.columns, tile, false);
 }
 
 /// Computes rows [rowBegin, rowBegin + rowCount) by columns [columnBegin, columnEnd), panels and lhs being in place.
@@ -561,17 +564,16 @@ void ContractionEmitter::emit() {
     Values dims = e.getDims(first.lhs);
     depth = dims[dims.size() - (first.transposeLhs ? 2 : 1)];
   }
-  integers = llvm::all_of(contractions, schedule::isInteger);
-  if (integers)
-    product = getProduct(contractions);
-  steps = integers ? e.ceilDiv(depth, schedule::kIntegerDepth) : depth;
+  integers = schedule::isInteger(e.productKind);
+  steps = e.ceilDiv(depth, getStepDepth(e.productKind));
+  rowStride = e.mul(steps, getStepBytes(e.productKind));
   if (first.activation) {
     packedRows = e.takeScratch(e.mul(e.roundUp(depth, schedule::kIntegerDepth), e.sizes.blockRows));
     rowScales = e.takeScratch(e.index(e.sizes.blockRows));
     rowZeros = e.takeScratch(e.index(e.sizes.blockRows));
     floatRow = e.takeScratch(depth);
-  } else if (!schedule::readsLhsInPlace(first)) {
-    packedRows = e.takeScratch(e.mul(depth, e.sizes.blockRows));
+  } else if (!schedule::readsLhsInPlace(first, e.productKind)) {
+    packedRows = e.takeScratch(e.mul(e.roundUp(depth, getStepDepth(e.productKind)), e.sizes.blockRows));
   }
   if (first.kind != Contraction::Kind::Conv)
     readRows = schedule::getReadRows(e.kernel, e.plan.rows);

@@ -5,6 +5,7 @@
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/ThreadPool.h"
 #include <mutex>
@@ -17,8 +18,10 @@ using namespace lathe::cpu;
 static constexpr size_t kKernelsPerModule = 4;
 
 FailureOr<CpuObject> cpu::emitCpu(ModuleOp module, StringRef target, unsigned threads, const EmitOptions &options) {
-  if (!schedule::getTileSizes(target))
-    return module.emitError("unknown CPU target '") << target << "'; hint: x86-64-v3 or x86-64-v4";
+  auto cpuTarget = schedule::parseCpuTarget(target);
+  if (!cpuTarget)
+    return module.emitError("unknown CPU target '")
+           << target << "'; hint: one of " << llvm::join(schedule::getCpuTargets(), ", ");
   MLIRContext *context = module.getContext();
   DialectRegistry registry;
   registerBuiltinDialectTranslation(registry);
@@ -45,7 +48,7 @@ FailureOr<CpuObject> cpu::emitCpu(ModuleOp module, StringRef target, unsigned th
     // Names of kernels are the model's; symbols are ours.
     std::string symbol = "k" + std::to_string(count++);
     result.symbols[kernel.getSymName().str()] = symbol;
-    failed |= mlir::failed(Emitter(kernel, *sizes, target == "x86-64-v4", *parts.back()).emit(symbol));
+    failed |= mlir::failed(Emitter(kernel, *cpuTarget, *parts.back(), schedule, *sizes).emit(symbol));
   }
   if (failed)
     return failure();
@@ -56,7 +59,7 @@ FailureOr<CpuObject> cpu::emitCpu(ModuleOp module, StringRef target, unsigned th
   size_t finished = 0; // by the mutex
   auto compile = [&](size_t i) {
     std::string temps = options.saveTemps.empty() ? "" : options.saveTemps + "." + std::to_string(i);
-    auto object = compileModule(*parts[i], target, temps);
+    auto object = compileModule(*parts[i], *cpuTarget, temps);
     if (succeeded(object)) {
       objects[i] = std::move(*object);
       done[i] = true;

@@ -19,9 +19,9 @@ struct CpuObject {
   std::map<std::string, std::string> symbols; // kernel's name -> exported function, a lathe_kernel_fn
 };
 
-/// Compiles every kernel.func of the module for "x86-64-v3" or "x86-64-v4". All must have a schedule for it. Uses up to
-/// `threads` threads, 0 for as many as there are cores; the bytes don't depend on them. What can't be compiled is a
-/// diagnostic at its op.
+/// Compiles every kernel.func of the module for one of schedule::getCpuTargets. All must have a schedule for it. Uses
+/// up to `threads` threads, 0 for as many as there are cores; the bytes don't depend on them. What can't be compiled is
+/// a diagnostic at its op.
 mlir::FailureOr<CpuObject> emitCpu(mlir::ModuleOp module, llvm::StringRef target, unsigned threads = 1,
                                    const EmitOptions &options = {});
 

@@ -11,6 +11,9 @@ LogicalResult Emitter::emit(StringRef symbol) {
   if (mlir::failed(planned))
     return failure();
   plan = *planned;
+  productKind = schedule::getProduct(plan, target);
+  if (mlir::failed(schedule::checkProduct(kernel, schedule, productKind)))
+    return failure();
   b.setInsertionPointToEnd(output.getBody());
   auto type = LLVM::LLVMFunctionType::get(i32(), {ptr()});
   auto function = make<LLVM::LLVMFuncOp>(symbol, type);

@@ -8,15 +8,18 @@ using namespace codegen;
 
 class Emitter : public Elements {
 public:
-  Emitter(kernel::FuncOp kernel, const schedule::TileSizes &sizes, bool hasWideVectors, mlir::ModuleOp output)
-      : Elements(kernel, sizes.lanes, output), sizes(sizes), hasWideVectors(hasWideVectors) {}
+  Emitter(kernel::FuncOp kernel, const schedule::CpuTarget &target, mlir::ModuleOp output,
+          kernel::ScheduleAttr schedule, const schedule::TileSizes &sizes)
+      : Elements(kernel, sizes.lanes, output), target(target), schedule(schedule), sizes(sizes) {}
 
   /// Adds the exported function `symbol` to the output module.
   mlir::LogicalResult emit(llvm::StringRef symbol);
 
-  schedule::KernelPlan plan;
+  schedule::CpuTarget target;
+  kernel::ScheduleAttr schedule;
   schedule::TileSizes sizes;
-  bool hasWideVectors; // the processor's are of 512 bits
+  schedule::KernelPlan plan;
+  schedule::Product productKind = schedule::Product::F32;
   Value tileBegin, tileEnd;
   /// The next `count` f32 of scratch, 64-byte aligned; in the order in which the schedule's formula counts them.
   Value takeScratch(Value count);

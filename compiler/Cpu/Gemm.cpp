@@ -1,15 +1,212 @@
 // Register tiles, as functions of the object that all its kernels share: one loop over K, accumulators in registers.
 #include "compiler/Cpu/Gemm.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace lathe;
 using namespace lathe::cpu;
 
 static constexpr int64_t kWidth = schedule::kPanelWidth;
+static constexpr int64_t kWord = 4;  // bytes of a column that a step reads
 static constexpr int64_t kLine = 64; // bytes of a cache line
 
+int64_t cpu::getStepBytes(Product product) {
+  switch (product) {
+  case Product::F32:
+  case Product::Bf16:
+  case Product::Bytes:
+  case Product::Vnni:
+    return 4;
+  case Product::HalfWeights:
+  case Product::Words:
+    return 8;
+  }
+  llvm_unreachable("a product");
+}
+
+Type cpu::getRowType(CodeBuilder &e, Product product) {
+  switch (product) {
+  case Product::F32:
+  case Product::HalfWeights:
+    return e.f32();
+  case Product::Bf16:
+    return e.b.getBF16Type();
+  case Product::Words:
+    return e.b.getI16Type();
+  case Product::Bytes:
+  case Product::Vnni:
+    return e.i8();
+  }
+  llvm_unreachable("a product");
+}
+
+/// Columns of a vector of sums: of words two sums for each column, which are added up at the end.
+static int64_t getVectorColumns(const schedule::TileSizes &sizes, Product product) {
+  return product == Product::Words ? sizes.lanes / 2 : sizes.lanes;
+}
+
+int64_t cpu::getTileRows(const schedule::TileSizes &sizes, Product product) {
+  if (!schedule::isInteger(product) && product != Product::HalfWeights)
+    return sizes.rows;
+  int64_t registers = sizes.lanes == 8 ? 16 : 32;
+  int64_t vectors = sizes.columns / getVectorColumns(sizes, product);
+  // Besides the sums: the weights' vectors; a row's elements; a product; of bytes, ones.
+  int64_t weights = product == Product::HalfWeights ? 2 * vectors : vectors;
+  int64_t others = product == Product::Bytes ? 3 : product == Product::Words ? 2 : 1;
+  return std::max<int64_t>((registers - weights - others) / vectors, 1);
+}
+
+namespace {
+/// What a step does: loads of the panels, then each row's products.
+class Step {
+public:
+  Step(Emitter &e, const GemmTile &tile, int64_t columns)
+      : e(e), product(tile.product), half(tile.half), perVector(getVectorColumns(e.sizes, tile.product)),
+        vectors(columns / perVector) {}
+
+  Values run(ValueRange sums, ValueRange rowsOfA, Value k, llvm::function_ref<Value(int64_t column)> panelAt) {
+    Values next(sums);
+    SmallVector<Values> weights;
+    for (int64_t v = 0; v < vectors; ++v)
+      weights.push_back(loadWeights(panelAt(v * perVector)));
+    for (auto [r, row] : llvm::enumerate(rowsOfA)) {
+      Values x = loadRow(row, k);
+      for (int64_t v = 0; v < vectors; ++v)
+        for (auto [part, w] : llvm::zip_equal(x, weights[v]))
+          next[r * vectors + v] = add(next[r * vectors + v], part, w);
+    }
+    return next;
+  }
+  Type getSumType() { return e.vec(schedule::isInteger(product) ? e.i32() : e.f32()); }
+  /// Stores a row's sums.
+  void store(ValueRange sums, llvm::function_ref<Value(int64_t column)> place);
+
+  Emitter &e;
+  Product product;
+  Type half;
+  int64_t perVector, vectors;
+
+private:
+  VectorType words() { return VectorType::get({e.lanes * 2}, e.b.getI16Type()); }
+  /// A vector's columns of a panel, in as many parts as they are multiplied in.
+  Values loadWeights(Value panel) {
+    switch (product) {
+    case Product::F32:
+      return {e.loadVector(e.f32(), panel)};
+    case Product::Bf16:
+      return {e.load(VectorType::get({e.lanes * 2}, e.b.getBF16Type()), panel)};
+    case Product::HalfWeights:
+      return loadHalves(panel);
+    case Product::Words:
+      return {e.make<arith::ExtSIOp>(words(), e.load(VectorType::get({perVector * 4}, e.i8()), panel))};
+    case Product::Bytes:
+    case Product::Vnni:
+      return {e.load(VectorType::get({perVector * 4}, e.i8()), panel)};
+    }
+    llvm_unreachable("a product");
+  }
+
+  /// Pairs of 16 bits, column by column, as the first ones and the second ones in f32.
+  Values loadHalves(Value panel) {
+    if (half.isF16()) {
+      Value pairs = e.load(VectorType::get({e.lanes * 2}, half), panel);
+      Value wide = e.make<arith::ExtFOp>(VectorType::get({e.lanes * 2}, e.f32()), pairs);
+      SmallVector<int64_t> places[2];
+      for (int64_t i = 0; i < e.lanes; ++i)
+        for (int64_t part : {0, 1})
+          places[part].push_back(2 * i + part);
+      return {e.make<vector::ShuffleOp>(wide, wide, places[0]), e.make<vector::ShuffleOp>(wide, wide, places[1])};
+    }
+    Value pairs = e.loadVector(e.i32(), panel);
+    Value first = e.make<arith::ShLIOp>(pairs, e.constant(pairs, 16));
+    Value second = e.make<arith::AndIOp>(pairs, e.constant(pairs, -65536));
+    return {e.bitcast(first, e.f32()), e.bitcast(second, e.f32())};
+  }
+
+  /// What a row has for the step, repeated over a vector; in the same parts.
+  Values loadRow(Value row, Value k) {
+    auto repeat = [&](Type type, Type vector, int64_t count, Value place) -> Value {
+      Value x = e.load(type, e.elementPtr(row, type, place));
+      x = e.make<vector::BroadcastOp>(VectorType::get({count}, type), x);
+      return vector ? Value(e.make<vector::BitCastOp>(vector, x)) : x;
+    };
+    switch (product) {
+    case Product::F32:
+      return {repeat(e.f32(), Type(), e.lanes, k)};
+    case Product::HalfWeights:
+      return {repeat(e.f32(), Type(), e.lanes, e.mul(k, 2)), repeat(e.f32(), Type(), e.lanes, e.add(e.mul(k, 2), 1))};
+    case Product::Bf16:
+      return {repeat(e.i32(), VectorType::get({e.lanes * 2}, e.b.getBF16Type()), e.lanes, k)};
+    case Product::Words:
+      return {repeat(e.i64(), words(), perVector, k)};
+    case Product::Bytes:
+    case Product::Vnni:
+      return {repeat(e.i32(), VectorType::get({perVector * 4}, e.i8()), e.lanes, k)};
+    }
+    llvm_unreachable("a product");
+  }
+
+  Value call(StringRef name, Type type, ValueRange operands) {
+    return e.make<LLVM::CallIntrinsicOp>(type, e.b.getStringAttr(name), operands).getResult(0);
+  }
+  /// Vectors of 512 bits in halves where the processor has none: LLVM can't split an instruction that is named.
+  Value callWide(StringRef half, StringRef whole, VectorType type, Value x, Value y) {
+    if (e.lanes == 8 || e.target.level == "x86-64-v4")
+      return call(e.lanes == 8 ? half : whole, type, {x, y});
+    auto part = [&](Value vector, int64_t which) -> Value {
+      SmallVector<int64_t> places(cast<VectorType>(vector.getType()).getNumElements() / 2);
+      std::iota(places.begin(), places.end(), which * static_cast<int64_t>(places.size()));
+      return e.make<vector::ShuffleOp>(vector, vector, places);
+    };
+    auto narrow = VectorType::get({type.getNumElements() / 2}, type.getElementType());
+    Value low = call(half, narrow, {part(x, 0), part(y, 0)}), high = call(half, narrow, {part(x, 1), part(y, 1)});
+    SmallVector<int64_t> all(type.getNumElements());
+    std::iota(all.begin(), all.end(), 0);
+    return e.make<vector::ShuffleOp>(low, high, all);
+  }
+  Value addPairs(Value x, Value y) {
+    return callWide("llvm.x86.avx2.pmadd.wd", "llvm.x86.avx512.pmaddw.d.512", e.vec(e.i32()), x, y);
+  }
+  Value add(Value sum, Value x, Value w) {
+    switch (product) {
+    case Product::F32:
+    case Product::HalfWeights:
+      return e.fma(x, w, sum);
+    case Product::Bf16:
+      return call("llvm.x86.avx512bf16.dpbf16ps.512", sum.getType(), {sum, x, w});
+    case Product::Vnni:
+      return call("llvm.x86.avx512.vpdpbusd.512", sum.getType(), {sum, x, w});
+    case Product::Words:
+      return e.make<arith::AddIOp>(sum, addPairs(x, w));
+    case Product::Bytes: {
+      Value pairs = callWide("llvm.x86.avx2.pmadd.ub.sw", "llvm.x86.avx512.pmaddubs.w.512", words(), x, w);
+      return e.make<arith::AddIOp>(sum, addPairs(pairs, e.constant(words(), 1)));
+    }
+    }
+    llvm_unreachable("a product");
+  }
+};
+} // namespace
+
+void Step::store(ValueRange sums, llvm::function_ref<Value(int64_t column)> place) {
+  if (product != Product::Words) {
+    for (int64_t v = 0; v < vectors; ++v)
+      e.storeVector(sums[v], place(v * perVector));
+    return;
+  }
+  SmallVector<int64_t> even, odd;
+  for (int64_t i = 0; i < e.lanes; ++i) {
+    even.push_back(2 * i);
+    odd.push_back(2 * i + 1);
+  }
+  for (int64_t v = 0; v < vectors; v += 2)
+    e.storeVector(e.make<arith::AddIOp>(e.make<vector::ShuffleOp>(sums[v], sums[v + 1], even),
+                                        e.make<vector::ShuffleOp>(sums[v], sums[v + 1], odd)),
+                  place(v * perVector));
+}
+
 static Values getOperands(const GemmTile &tile) {
-  Values operands{tile.a,       tile.strideA,     tile.b,    tile.depth, tile.c,
+  Values operands{tile.a,       tile.strideA,     tile.b,    tile.steps, tile.c,
                   tile.strideC, tile.panelStride, tile.rows, tile.ahead, tile.aheadStep};
   llvm::erase(operands, Value());
   return operands;
@@ -17,12 +214,13 @@ static Values getOperands(const GemmTile &tile) {
 
 static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool accumulate, const GemmTile &tile) {
   bool picks = static_cast<bool>(tile.rows), stream = static_cast<bool>(tile.ahead);
-  std::string name = "gemm." + std::to_string(rows) + "x" + std::to_string(columns) + (accumulate ? ".add" : "") +
+  std::string name = "gemm." + toString(tile.product).str() + (tile.half && tile.half.isF16() ? ".f16" : "") + "." +
+                     std::to_string(rows) + "x" + std::to_string(columns) + (accumulate ? ".add" : "") +
                      (picks ? ".rows" : "") + (stream ? ".stream" : "");
   Values operands = getOperands(tile);
   auto types = llvm::map_to_vector(operands, [](Value operand) { return operand.getType(); });
   return e.getHelper(name, types, [&](ValueRange arguments) {
-    Value a = arguments[0], strideA = arguments[1], b = arguments[2], depth = arguments[3], c = arguments[4],
+    Value a = arguments[0], strideA = arguments[1], b = arguments[2], steps = arguments[3], c = arguments[4],
           strideC = arguments[5];
     arguments = arguments.drop_front(6);
     auto take = [&](bool has) {
@@ -31,36 +229,27 @@ static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool 
       return argument;
     };
     Value panelStride = take(columns > kWidth), numbers = take(picks), ahead = take(stream), aheadStep = take(stream);
-    int64_t vectors = columns / e.lanes;
+    Step step(e, tile, columns);
     Values rowsOfA, initial;
     for (int64_t r = 0; r < rows; ++r)
-      rowsOfA.push_back(e.elementPtr(
-          a, e.f32(),
-          e.mul(strideA, picks ? e.load(e.i64(), e.elementPtr(numbers, e.i64(), e.index(r))) : e.index(r))));
-    auto place = [&](int64_t r, int64_t v) { return e.elementPtr(c, e.f32(), e.add(e.mul(strideC, r), v * e.lanes)); };
+      rowsOfA.push_back(e.bytePtr(
+          a, e.mul(strideA, picks ? e.load(e.i64(), e.elementPtr(numbers, e.i64(), e.index(r))) : e.index(r))));
+    auto place = [&](int64_t r, int64_t column) { return e.elementPtr(c, e.f32(), e.add(e.mul(strideC, r), column)); };
     for (int64_t r = 0; r < rows; ++r)
-      for (int64_t v = 0; v < vectors; ++v)
-        initial.push_back(accumulate ? e.loadVector(e.f32(), place(r, v)) : e.constant(e.vec(e.f32()), 0));
-    auto step = [&](Value k, ValueRange values) {
-      Values next(values);
-      Values columnsOfB;
-      for (int64_t column = 0; column < columns; column += e.lanes) {
-        Value panel = column < kWidth ? b : e.elementPtr(b, e.f32(), e.mul(panelStride, column / kWidth));
-        columnsOfB.push_back(
-            e.loadVector(e.f32(), e.elementPtr(panel, e.f32(), e.add(e.mul(k, kWidth), column % kWidth))));
-      }
-      for (int64_t r = 0; r < rows; ++r) {
-        Value x = e.broadcast(e.load(e.f32(), e.elementPtr(rowsOfA[r], e.f32(), k)));
-        for (int64_t v = 0; v < vectors; ++v)
-          next[r * vectors + v] = e.fma(x, columnsOfB[v], next[r * vectors + v]);
-      }
-      return next;
+      for (int64_t v = 0; v < step.vectors; ++v)
+        initial.push_back(accumulate ? e.loadVector(e.f32(), place(r, v * step.perVector))
+                                     : e.constant(step.getSumType(), 0));
+    auto run = [&](Value k, ValueRange values) {
+      return step.run(values, rowsOfA, k, [&](int64_t column) {
+        Value panel = column < kWidth ? b : e.bytePtr(b, e.mul(panelStride, column / kWidth * kWord));
+        return e.bytePtr(panel, e.add(e.mul(k, kWidth * kWord), column % kWidth * kWord));
+      });
     };
     // Unrolled where a step is short: on a core that is shared with another thread, instructions are what limits. A
     // fence for the compiler alone keeps each step's loads behind the one before, or LLVM moves them up until sums
     // spill.
     int64_t unroll = e.sizes.unroll;
-    Value whole = e.mul(e.div(depth, unroll), unroll);
+    Value whole = e.mul(e.div(steps, unroll), unroll);
     auto iterate = [&](llvm::function_ref<void(Value k, int64_t i)> prefetch) {
       return e.loop(e.index(0), whole, unroll, initial, [&](Value k, ValueRange values) {
         Values next(values);
@@ -68,7 +257,7 @@ static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool 
           if (i)
             e.make<LLVM::FenceOp>(LLVM::AtomicOrdering::acq_rel, "singlethread");
           prefetch(k, i);
-          next = step(e.add(k, i), next);
+          next = run(e.add(k, i), next);
         }
         return next;
       });
@@ -79,7 +268,7 @@ static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool 
         ask(k, 0);
     };
     auto askDensely = [&](Value k, int64_t i) {
-      for (int64_t offset = 0; offset < columns * int64_t(sizeof(float)); offset += kLine)
+      for (int64_t offset = 0; offset < columns * kWord; offset += kLine)
         ask(e.add(k, i), offset);
     };
     Values sums;
@@ -90,10 +279,10 @@ static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool 
     else
       sums = iterate([](Value, int64_t) {});
     if (unroll > 1)
-      sums = e.loop(whole, depth, 1, sums, step);
+      sums = e.loop(whole, steps, 1, sums, run);
     for (int64_t r = 0; r < rows; ++r)
-      for (int64_t v = 0; v < vectors; ++v)
-        e.storeVector(sums[r * vectors + v], place(r, v));
+      step.store(ValueRange(sums).slice(r * step.vectors, step.vectors),
+                 [&](int64_t column) { return place(r, column); });
   });
 }
 
@@ -101,8 +290,6 @@ void cpu::emitGemm(Emitter &e, Value rows, int64_t columns, const GemmTile &tile
   auto call = [&](int64_t count) {
     e.make<LLVM::CallOp>(getTile(e, count, columns, accumulate, tile), getOperands(tile));
   };
-  // What fits in registers: columns in halves where a full tile of them doesn't.
-  int64_t limit = e.sizes.rows * e.sizes.columns / columns;
   if (auto constant = e.getConstant(rows))
     return call(*constant);
   std::function<void(int64_t)> choose = [&](int64_t count) {
@@ -115,7 +302,7 @@ void cpu::emitGemm(Emitter &e, Value rows, int64_t columns, const GemmTile &tile
     e.b.setInsertionPoint(ifOp.elseBlock()->getTerminator());
     choose(count - 1);
   };
-  choose(limit);
+  choose(getTileRows(e.sizes, tile.product));
 }
 
 void cpu::forRowTiles(Emitter &e, Value rows, int64_t most, llvm::function_ref<void(Value, Value)> body) {

@@ -3,19 +3,30 @@
 #include "compiler/Cpu/Emitter.h"
 
 namespace lathe::cpu {
+using schedule::Product;
 
-/// Operands of a tile: C[r, n] (+)= sum over k of A[r, k] * B[k, n], in the order of k, by fused multiply-add. Strides
-/// in elements of f32; A and C row by row.
-/// B is a panel, K-major; where the columns are more than a panel's, panels that begin `panelStride` elements apart.
+/// What a step of a sum reads of a row of A: so many bytes, getStepDepth elements of this type.
+int64_t getStepBytes(Product product);
+Type getRowType(CodeBuilder &e, Product product);
+
+/// Operands of a tile: C[r, n] (+)= sum over k of A[r, k] * B[k, n], in the order of k. A's rows lie `strideA` bytes
+/// apart and are `steps` steps long. C is f32, or i32 of integers, rows `strideC` elements apart.
+/// B is a panel, K-major, 4 bytes of a column a step; where the columns are more than a panel's, panels that begin
+/// `panelStride` words of 4 bytes apart.
 /// With `rows`, 64-bit numbers, A's rows are those of them: A[r] begins at a + rows[r] * strideA.
-/// A tile that is one of many over a stream of panels also asks, at each k, for the cache line at `ahead` + k *
+/// A tile that is one of many over a stream of panels also asks, at each step, for the cache line at `ahead` + step *
 /// `aheadStep` bytes, so that the panels after this one are in L2 when they are read, wherever they come from.
 struct GemmTile {
-  Value a, strideA, b, depth, c, strideC, panelStride = {}, rows = {}, ahead = {}, aheadStep = {};
+  Value a, strideA, b, steps, c, strideC, panelStride = {}, rows = {}, ahead = {}, aheadStep = {};
+  Product product = Product::F32;
+  Type half = {}; // of HalfWeights: f16 or bf16
 };
 
-/// Calls the tile of that many rows, at most sizes.rows, and columns, a constant multiple of the lanes up to the panel
-/// width. An element's operations depend on neither, so a partial tile gives the same bits.
+/// Rows that a tile has at most, with the schedule's columns: what registers hold.
+int64_t getTileRows(const schedule::TileSizes &sizes, Product product);
+
+/// Calls the tile of that many rows, at most getTileRows, and columns, a constant multiple of the lanes up to the
+/// schedule's. An element's operations depend on neither, so a partial tile gives the same bits.
 void emitGemm(Emitter &e, Value rows, int64_t columns, const GemmTile &tile, bool accumulate);
 
 /// Cuts rows into register tiles of at most so many and nearly one size, so that no small, slow one is left over.

@@ -91,7 +91,8 @@ static void save(const std::string &prefix, StringRef suffix, llvm::function_ref
     write(os);
 }
 
-FailureOr<std::vector<char>> cpu::compileModule(ModuleOp module, StringRef cpu, const std::string &saveTemps) {
+FailureOr<std::vector<char>> cpu::compileModule(ModuleOp module, const schedule::CpuTarget &isa,
+                                                const std::string &saveTemps) {
   static std::once_flag once;
   std::call_once(once, [] {
     LLVMInitializeX86TargetInfo();
@@ -113,16 +114,21 @@ FailureOr<std::vector<char>> cpu::compileModule(ModuleOp module, StringRef cpu, 
     return module.emitError("LLVM can't generate code: ") << error;
   llvm::TargetOptions options;
   options.FunctionSections = false;
-  std::unique_ptr<llvm::TargetMachine> machine(
-      target->createTargetMachine(triple, cpu, cpu == "x86-64-v4" ? "-prefer-256-bit" : "", options, llvm::Reloc::PIC_,
-                                  std::nullopt, llvm::CodeGenOptLevel::Default));
+  std::string features = isa.level == "x86-64-v4" ? "-prefer-256-bit" : "";
+  if (isa.vnni)
+    features += ",+avx512vnni";
+  if (isa.bf16)
+    features += ",+avx512bf16";
+  std::unique_ptr<llvm::TargetMachine> machine(target->createTargetMachine(
+      triple, isa.level, features, options, llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::Default));
   code->setTargetTriple(triple);
   code->setDataLayout(machine->createDataLayout());
   code->setPICLevel(llvm::PICLevel::BigPIC);
   for (llvm::Function &function : *code) {
     if (function.isDeclaration())
       continue;
-    function.addFnAttr("target-cpu", cpu);
+    function.addFnAttr("target-cpu", isa.level);
+    function.addFnAttr("target-features", features);
     function.addFnAttr("prefer-vector-width", "512");
     function.addFnAttr("min-legal-vector-width", "512");
     function.addFnAttr("no-builtins");

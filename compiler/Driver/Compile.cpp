@@ -11,6 +11,7 @@
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
 #include "passes/Passes.h"
+#include "passes/Schedule/Strategy.h"
 #include "passes/Simplify/Pipeline.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/Path.h"
@@ -22,9 +23,16 @@ using namespace lathe;
 
 std::string lathe::getHostCpuTarget() {
   llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
-  bool hasV4 = llvm::all_of(ArrayRef<StringRef>{"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"},
-                            [&](StringRef feature) { return features.lookup(feature); });
-  return hasV4 ? "x86-64-v4" : "x86-64-v3";
+  auto has = [&](ArrayRef<StringRef> names) {
+    return llvm::all_of(names, [&](StringRef name) { return features.lookup(name); });
+  };
+  for (StringRef target : schedule::getCpuTargets()) {
+    schedule::CpuTarget needs = *schedule::parseCpuTarget(target);
+    if ((needs.level == "x86-64-v3" || has({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})) &&
+        (!needs.vnni || has({"avx512vnni"})) && (!needs.bf16 || has({"avx512bf16"})))
+      return target.str();
+  }
+  return schedule::getCpuTargets().back().str();
 }
 
 void lathe::registerDialects(DialectRegistry &registry) {

@@ -4,6 +4,7 @@
 #include "compiler/Driver/Compile.h"
 #include "compiler/Package/Writer.h"
 #include "passes/Schedule/Cuda.h"
+#include "passes/Schedule/Strategy.h"
 #include "tools/lathe-run/AppendedPackage.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
@@ -25,7 +26,23 @@ static std::optional<std::string> hashFile(StringRef path) {
   return llvm::toHex(llvm::SHA256::hash(llvm::arrayRefFromStringRef(bytes)), /*LowerCase=*/true);
 }
 
-/// The code of all kernels for each target.
+/// Whether another CPU target of those that are asked for, with fewer features, runs every kernel in the same way.
+static bool isSuperfluous(ModuleOp module, StringRef name, ArrayRef<std::string> targets) {
+  auto target = schedule::parseCpuTarget(name);
+  return target && llvm::any_of(targets, [&](StringRef otherName) {
+           auto other = schedule::parseCpuTarget(otherName);
+           if (!other || other->level != target->level || other->vnni > target->vnni || other->bf16 > target->bf16 ||
+               otherName == name)
+             return false;
+           return llvm::all_of(module.getOps<kernel::FuncOp>(), [&](kernel::FuncOp kernel) {
+             kernel::ScheduleAttr mine = kernel.getSchedule(name), its = kernel.getSchedule(otherName);
+             return mine && its && mine.getOptions() == its.getOptions() && mine.getTiles() == its.getTiles() &&
+                    mine.getScratch() == its.getScratch();
+           });
+         });
+}
+
+/// The code of all kernels for each target. CPU targets whose features no kernel has use for are left out.
 static FailureOr<std::vector<package::TargetCode>> emitTargets(ModuleOp module, const CompileOptions &options) {
   std::vector<package::TargetCode> codes;
   std::vector<std::string> cudaTargets;
@@ -34,6 +51,10 @@ static FailureOr<std::vector<package::TargetCode>> emitTargets(ModuleOp module, 
   for (const std::string &target : options.targets) {
     if (schedule::isCudaTarget(target)) {
       cudaTargets.push_back(target);
+      continue;
+    }
+    if (isSuperfluous(module, target, options.targets)) {
+      ++done;
       continue;
     }
     progress(0);

@@ -1,4 +1,5 @@
-// Panels: ceildiv(N, width) blocks of K rows and `width` columns, the last one filled with zeros.
+// Panels: ceildiv(N, width) blocks of K rows and `width` columns, the last one filled with zeros. Of 16-bit floats, the
+// elements of two rows lie together, column by column.
 #include "compiler/Package/Layout.h"
 #include "dialects/Tfm/Formats.h"
 #include "dialects/Tfm/Weights.h"
@@ -103,13 +104,14 @@ static void layOutPacked(RankedTensorType type, kernel::PanelAttr layout, ArrayR
 }
 
 std::optional<uint64_t> package::getStoredBytes(RankedTensorType type, kernel::PanelAttr layout) {
-  if (layout && tfm::getFormat(type))
+  if (layout && tfm::getFormat(type) && !tfm::getHalfType(type))
     return layout.getDepth() > 1 ? getIntegerBytes(type, layout) : getPackedPanels(type, layout).size;
   auto bytes = tfm::getByteSize(type);
   if (!layout || !bytes || type.getNumElements() == 0)
     return bytes;
-  uint64_t element = *bytes / type.getNumElements(), width = layout.getWidth();
-  uint64_t rows = type.getDimSize(layout.getTransposed()), columns = type.getDimSize(!layout.getTransposed());
+  uint64_t element = *bytes / type.getNumElements(), width = layout.getWidth(); // a format's last byte drops out
+  uint64_t rows = llvm::alignTo(uint64_t(type.getDimSize(layout.getTransposed())), layout.getDepth());
+  uint64_t columns = type.getDimSize(!layout.getTransposed());
   auto padded = llvm::checkedMulUnsigned<uint64_t>(llvm::divideCeil(columns, width), width);
   auto elements = padded ? llvm::checkedMulUnsigned<uint64_t>(*padded, rows) : std::nullopt;
   return elements ? llvm::checkedMulUnsigned<uint64_t>(*elements, element) : std::nullopt;
@@ -119,31 +121,34 @@ void package::layOut(RankedTensorType type, kernel::PanelAttr layout, ArrayRef<c
                      llvm::function_ref<void(ArrayRef<char>)> sink) {
   if (!layout || bytes.empty())
     return sink(bytes);
-  if (tfm::getFormat(type))
+  if (tfm::getFormat(type) && !tfm::getHalfType(type))
     return layout.getDepth() > 1 ? layOutIntegers(type, layout, bytes, sink) : layOutPacked(type, layout, bytes, sink);
-  size_t element = bytes.size() / type.getNumElements(), width = layout.getWidth();
+  size_t element = bytes.size() / type.getNumElements(), width = layout.getWidth(), depth = layout.getDepth();
   size_t rows = type.getDimSize(layout.getTransposed()), columns = type.getDimSize(!layout.getTransposed());
   // A block of rows at a time, so that a transposed matrix is read in runs of whole cache lines.
   constexpr size_t kBlock = 64;
+  assert(kBlock % depth == 0);
   std::vector<char> block(kBlock * width * element);
   for (size_t first = 0; first < columns; first += width) {
     size_t used = std::min(width, columns - first);
     for (size_t row = 0; row < rows; row += kBlock) {
       size_t count = std::min(kBlock, rows - row);
       std::fill(block.begin(), block.end(), 0);
+      auto put = [&](size_t i, size_t column, size_t elements) {
+        size_t from = layout.getTransposed() ? (first + column) * rows + row + i : (row + i) * columns + first + column;
+        std::memcpy(block.data() + ((i / depth * width + column) * depth + i % depth) * element,
+                    bytes.data() + from * element, elements * element);
+      };
       if (layout.getTransposed()) {
-        for (size_t column = 0; column < used; ++column) {
-          const char *from = bytes.data() + ((first + column) * rows + row) * element;
-          char *to = block.data() + column * element;
+        for (size_t column = 0; column < used; ++column)
           for (size_t i = 0; i < count; ++i)
-            std::memcpy(to + i * width * element, from + i * element, element);
-        }
+            put(i, column, 1);
       } else {
         for (size_t i = 0; i < count; ++i)
-          std::memcpy(block.data() + i * width * element, bytes.data() + ((row + i) * columns + first) * element,
-                      used * element);
+          for (size_t column = 0; column < used; column += depth > 1 ? 1 : used)
+            put(i, column, depth > 1 ? 1 : used);
       }
-      sink(ArrayRef<char>(block).take_front(count * width * element));
+      sink(ArrayRef<char>(block).take_front(llvm::alignTo(count, depth) * width * element));
     }
   }
 }

@@ -163,7 +163,7 @@ private:
       if (stored.layout && !tfm::getFormat(type))
         layout = CreateLayout(builder, type.getDimSize(stored.layout.getTransposed()),
                               type.getDimSize(!stored.layout.getTransposed()), stored.layout.getWidth(),
-                              stored.layout.getTransposed());
+                              stored.layout.getTransposed(), stored.layout.getDepth());
       Offset<RandomSource> random;
       if (auto source = dyn_cast<tfm::RandomAttr>(weight.getSource()); source && stored.isRandom())
         random = CreateRandomSource(builder, source.getSeed(), source.getTensor(),

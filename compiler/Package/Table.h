@@ -17,6 +17,11 @@ struct StoredWeight {
     tfm::WeightOp op = weight;
     return llvm::isa<tfm::RandomAttr>(op.getSource()) && !tfm::getFormat(op.getType());
   }
+  /// Whether the package says that several rows of its panels lie together.
+  bool isDeep() const {
+    tfm::WeightOp op = weight;
+    return layout && layout.getDepth() > 1 && !tfm::getFormat(op.getType());
+  }
 };
 
 /// The FlatBuffer of the module; `weights` in the order in which entries first use them. Targets' code is in the

@@ -157,6 +157,8 @@ public:
     std::memcpy(header.magic, kMagic, sizeof kMagic);
     header.major = kFormatMajor;
     header.minor = kFormatMinor;
+    if (llvm::any_of(weights, [](const StoredWeight &stored) { return stored.isDeep(); }))
+      header.required_features |= kDeepPanels;
     header.table_offset = sizeof(Header);
     header.table_size = table->size();
     header.segments_offset = llvm::alignTo(header.table_offset + header.table_size, 8);
@@ -232,7 +234,9 @@ private:
       if (static_cast<unsigned char>(c) < ' ')
         c = '?';
     if (layout)
-      name += " (panels of " + std::to_string(layout.getWidth()) + (layout.getTransposed() ? ", transposed)" : ")");
+      name += " (panels of " + std::to_string(layout.getWidth()) +
+              (layout.getDepth() > 1 ? " by " + std::to_string(layout.getDepth()) : "") +
+              (layout.getTransposed() ? ", transposed)" : ")");
     std::string unique = name;
     for (unsigned i = 2; !names.insert(unique).second; ++i)
       unique = name + " #" + std::to_string(i);

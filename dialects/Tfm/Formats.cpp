@@ -115,6 +115,17 @@ LogicalResult BitmapFormatAttr::verifyEncoding(ArrayRef<int64_t> shape, Type ele
   return verifyValues(getValues(), {static_cast<int64_t>(getKept())}, elementType, emit);
 }
 
+Type tfm::getHalfType(Type type) {
+  Type element = getElementTypeOrSelf(type);
+  if (Attribute format = getFormat(type)) {
+    auto floats = dyn_cast<FloatFormatAttr>(format);
+    if (!floats || floats.getBlock() || (!element.isF32() && element != floats.getType()))
+      return Type(); // scaled, or rounded once more
+    element = floats.getType();
+  }
+  return element.isF16() || element.isBF16() ? element : Type();
+}
+
 //===- Sizes -===//
 
 SmallVector<int64_t> tfm::getBlockCounts(ArrayRef<int64_t> shape, ArrayRef<int64_t> block) {

@@ -15,6 +15,10 @@ mlir::Attribute getFormat(mlir::Type type);
 mlir::RankedTensorType getPlainType(mlir::RankedTensorType type);
 mlir::RankedTensorType withFormat(mlir::RankedTensorType type, mlir::Attribute format);
 
+/// The 16-bit float that a tensor type's bytes are, element by element: its own elements, or those of a format without
+/// scales; else null.
+mlir::Type getHalfType(mlir::Type type);
+
 /// Where the parts of a weight's bytes begin; `size` is their end. Parts that a format lacks are empty.
 struct FormatLayout {
   uint64_t codes = 0; // also: small floats, indices, kept values

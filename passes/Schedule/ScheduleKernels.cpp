@@ -3,6 +3,7 @@
 #include "passes/Passes.h"
 #include "passes/Schedule/Cuda.h"
 #include "passes/Schedule/Strategy.h"
+#include "llvm/ADT/StringExtras.h"
 
 namespace lathe {
 #define GEN_PASS_DEF_SCHEDULEKERNELSPASS
@@ -22,7 +23,8 @@ struct Formulas {
   Dim tiles, scratch;
 };
 
-Formulas getContractionFormulas(kernel::FuncOp kernel, const KernelPlan &plan, const TileSizes &sizes) {
+Formulas getContractionFormulas(kernel::FuncOp kernel, const KernelPlan &plan, const TileSizes &sizes,
+                                Product product) {
   Contraction first = *getContraction(plan.anchors[0]);
   size_t width = 1; // of the widest group
   for (const Group &group : plan.groups)
@@ -31,8 +33,8 @@ Formulas getContractionFormulas(kernel::FuncOp kernel, const KernelPlan &plan, c
   if (first.activation) // and scales and zero points of the block's rows, and a row
     scratch = scratch + floats(Dim(sizes.blockRows) * roundUp(first.k, kIntegerDepth)) +
               Dim(2) * floats(sizes.blockRows) + floats(first.k);
-  else if (!readsLhsInPlace(first))
-    scratch = scratch + floats(Dim(sizes.blockRows) * first.k);
+  else if (!readsLhsInPlace(first, product))
+    scratch = scratch + floats(Dim(sizes.blockRows) * roundUp(first.k, getStepDepth(product)));
   if (first.kind != Contraction::Kind::Conv && getReadRows(kernel, plan.rows))
     scratch = scratch + floats(Dim(2) * first.m); // numbers of the rows that are read, of 64 bits
   if (!plan.wholeRows) {
@@ -76,10 +78,10 @@ Formulas getAttentionFormulas(tfm::AttentionOp op, const TileSizes &sizes) {
   return {q[0] * Dim(heads) * Dim::ceildiv(q[1], sizes.queryRows), scratch};
 }
 
-Formulas getFormulas(kernel::FuncOp kernel, const KernelPlan &plan, const TileSizes &sizes) {
+Formulas getFormulas(kernel::FuncOp kernel, const KernelPlan &plan, const TileSizes &sizes, Product product) {
   switch (plan.strategy) {
   case Strategy::Contraction:
-    return getContractionFormulas(kernel, plan, sizes);
+    return getContractionFormulas(kernel, plan, sizes, product);
   case Strategy::Attention:
     return getAttentionFormulas(cast<tfm::AttentionOp>(plan.anchors[0]), sizes);
   case Strategy::Scatter:
@@ -106,8 +108,9 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
     if (names.empty())
       names = {"x86-64-v3", "x86-64-v4"};
     for (const std::string &name : names)
-      if (!getTileSizes(name) && !isCudaTarget(name)) {
-        getOperation().emitError("unknown target '") << name << "'; hint: x86-64-v3, x86-64-v4, cuda:sm_90a";
+      if (!parseCpuTarget(name) && !isCudaTarget(name)) {
+        getOperation().emitError("unknown target '")
+            << name << "'; hint: " << llvm::join(getCpuTargets(), ", ") << ", cuda:sm_90a";
         return signalPassFailure();
       }
     if (failed(checkPrecision(names)))
@@ -173,16 +176,19 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
         schedules.push_back(*schedule);
         continue;
       }
-      TileSizes sizes = *getTileSizes(name);
+      CpuTarget target = *parseCpuTarget(name);
+      TileSizes sizes = getTileSizes(target);
+      Product product = getProduct(*plan, target);
       if (plan->strategy == Strategy::Contraction && getContraction(plan->anchors[0])->activation)
         sizes.tileColumns *= 4; // each tile quantizes its rows again
-      Formulas formulas = getFormulas(kernel, *plan, sizes);
+      Formulas formulas = getFormulas(kernel, *plan, sizes, product);
       if (!formulas.tiles.isValid() || !formulas.scratch.isValid())
         return kernel.emitOpError("has dimensions whose product is too large");
       schedules.push_back(kernel::ScheduleAttr::get(
           &getContext(), builder.getStringAttr(name), tfm::DimsAttr::get(&getContext(), {formulas.tiles}),
           tfm::DimsAttr::get(&getContext(), {formulas.scratch}),
-          builder.getDictionaryAttr({builder.getNamedAttr("strategy", builder.getStringAttr(toString(plan->strategy))),
+          builder.getDictionaryAttr({builder.getNamedAttr("product", builder.getStringAttr(toString(product))),
+                                     builder.getNamedAttr("strategy", builder.getStringAttr(toString(plan->strategy))),
                                      getTileAttr(&getContext(), sizes)})));
     }
     kernel.setSchedulesAttr(builder.getArrayAttr(schedules));
@@ -190,14 +196,14 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
   }
 
   /// Panels for weights that nothing else in the kernel reads and that every launch passes as they are stored. Weights
-  /// in a format have some where all of the kernel's products are integers'.
+  /// in a format have some where all of the kernel's products are integers', or all are of 16 bits.
   void layOutWeights(kernel::FuncOp kernel, ArrayRef<Operation *> anchors, ArrayRef<kernel::LaunchOp> launches,
                      bool hasCuda) {
     auto isLaidOut = [&](Operation *op) {
       Contraction c = *getContraction(op);
       auto argument = dyn_cast<BlockArgument>(c.rhs);
       if (!argument || c.kind == Contraction::Kind::Conv || tfm::getDims(c.rhs).size() != 2 || !argument.hasOneUse() ||
-          !tfm::getElementType(c.rhs).isF32() || !cast<RankedTensorType>(c.rhs.getType()).hasStaticShape())
+          !cast<RankedTensorType>(c.rhs.getType()).hasStaticShape())
         return false;
       return !launches.empty() && llvm::all_of(launches, [&](kernel::LaunchOp launch) {
         return launch.getInputs()[argument.getArgNumber()].getDefiningOp<tfm::GetOp>();
@@ -205,13 +211,18 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
     };
     bool integers =
         llvm::all_of(anchors, [&](Operation *op) { return isLaidOut(op) && hasIntegers(*getContraction(op)); });
+    // Devices read rows of 16 bits.
+    bool halves = !hasCuda && llvm::all_of(anchors, [&](Operation *op) {
+      Contraction c = *getContraction(op);
+      return isLaidOut(op) && !c.activation && tfm::getHalfType(c.rhs.getType());
+    });
+    int64_t depth = integers ? kIntegerDepth : halves ? kHalfDepth : 1;
     for (Operation *op : anchors) {
       Contraction c = *getContraction(op);
-      bool decodes = !hasCuda && isUnpackable(c);
-      if (isLaidOut(op) && (integers || decodes || !tfm::getFormat(c.rhs.getType())))
-        kernel.setArgAttr(
-            cast<BlockArgument>(c.rhs).getArgNumber(), kernel::kLayoutAttr,
-            kernel::PanelAttr::get(&getContext(), kPanelWidth, c.transposeRhs, integers ? kIntegerDepth : 1));
+      bool isPlain = tfm::getElementType(c.rhs).isF32() && !tfm::getFormat(c.rhs.getType());
+      if (isLaidOut(op) && (depth > 1 || isPlain || (!hasCuda && isUnpackable(c))))
+        kernel.setArgAttr(cast<BlockArgument>(c.rhs).getArgNumber(), kernel::kLayoutAttr,
+                          kernel::PanelAttr::get(&getContext(), kPanelWidth, c.transposeRhs, depth));
     }
   }
 
@@ -219,13 +230,14 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
   static bool hasIntegers(const Contraction &c) {
     auto format = dyn_cast_or_null<tfm::IntFormatAttr>(tfm::getFormat(c.rhs.getType()));
     int64_t depth = c.k.getConstant().value_or(INT64_MAX);
-    return c.activation && format && format.getBits() > 4 && !format.getZeroPoints() &&
-           format.getBlock()[c.transposeRhs ? 1 : 0] >= depth && depth <= kMostIntegers;
+    return c.activation && format && tfm::getElementType(c.rhs).isF32() && format.getBits() > 4 &&
+           !format.getZeroPoints() && format.getBlock()[c.transposeRhs ? 1 : 0] >= depth && depth <= kMostIntegers;
   }
   /// Whether its codes, of whole or half bytes with scales for each column, can lie in panels.
   static bool isUnpackable(const Contraction &c) {
     auto format = dyn_cast_or_null<tfm::IntFormatAttr>(tfm::getFormat(c.rhs.getType()));
-    return format && (format.getBits() == 4 || format.getBits() == 8) && format.getBlock()[c.transposeRhs ? 0 : 1] == 1;
+    return format && tfm::getElementType(c.rhs).isF32() && (format.getBits() == 4 || format.getBits() == 8) &&
+           format.getBlock()[c.transposeRhs ? 0 : 1] == 1;
   }
   static constexpr int64_t kMostIntegers = 65536; // times 255 * 128 is below 2^31
 };

@@ -12,12 +12,37 @@ StringRef schedule::toString(Strategy strategy) {
   return names[static_cast<unsigned>(strategy)];
 }
 
-std::optional<TileSizes> schedule::getTileSizes(StringRef target) {
-  if (target == "x86-64-v3")
-    return TileSizes{8, 6, 16, 8, 48, 8, 128, 24, 128};
-  if (target == "x86-64-v4")
-    return TileSizes{16, 14, 32, 1, 56, 8, 128, 28, 128};
-  return std::nullopt;
+StringRef schedule::toString(Product product) {
+  static constexpr StringLiteral names[] = {"f32", "half_weights", "bf16", "words", "bytes", "vnni"};
+  return names[static_cast<unsigned>(product)];
+}
+
+bool schedule::isInteger(Product product) {
+  return product == Product::Words || product == Product::Bytes || product == Product::Vnni;
+}
+
+int64_t schedule::getStepDepth(Product product) {
+  if (product == Product::F32)
+    return 1;
+  return isInteger(product) ? kIntegerDepth : kHalfDepth;
+}
+
+ArrayRef<StringRef> schedule::getCpuTargets() {
+  static constexpr StringRef targets[] = {"x86-64-v4+vnni+bf16", "x86-64-v4+vnni", "x86-64-v4", "x86-64-v3"};
+  return targets;
+}
+
+std::optional<CpuTarget> schedule::parseCpuTarget(StringRef target) {
+  if (!llvm::is_contained(getCpuTargets(), target))
+    return std::nullopt;
+  return CpuTarget{target.take_until([](char c) { return c == '+'; }), target.contains("+vnni"),
+                   target.contains("+bf16")};
+}
+
+TileSizes schedule::getTileSizes(const CpuTarget &target) {
+  if (target.level == "x86-64-v3")
+    return {8, 6, 16, 8, 48, 8, 128, 24, 128};
+  return {16, 14, 32, 1, 56, 8, 128, 28, 128};
 }
 
 namespace {
@@ -69,14 +94,26 @@ FailureOr<TileSizes> schedule::readTileSizes(kernel::FuncOp kernel, kernel::Sche
   return sizes;
 }
 
+LogicalResult schedule::checkProduct(kernel::FuncOp kernel, kernel::ScheduleAttr schedule, Product product) {
+  auto said = schedule.getOptions().getAs<StringAttr>("product");
+  if (said && said.getValue() == toString(product))
+    return success();
+  return kernel.emitOpError("has a schedule for ")
+         << schedule.getTarget().getValue() << " whose product is '" << (said ? said.getValue() : "") << "', expected '"
+         << toString(product) << "'; hint: run --lathe-schedule-kernels";
+}
+
 BlockArgument schedule::getMemory(Value value) {
   while (auto reshape = value.getDefiningOp<tfm::ReshapeOp>())
     value = reshape.getInput();
   return tfm::getFormat(value.getType()) ? BlockArgument() : dyn_cast<BlockArgument>(value);
 }
 
-bool schedule::readsLhsInPlace(const Contraction &c) {
-  return getMemory(c.lhs) && !c.transposeLhs && !c.activation && tfm::getElementType(c.lhs).isF32();
+bool schedule::readsLhsInPlace(const Contraction &c, Product product) {
+  Type element = tfm::getElementType(c.lhs);
+  int64_t depth = c.k.getConstant().value_or(1);
+  return getMemory(c.lhs) && !c.transposeLhs && !c.activation && depth % getStepDepth(product) == 0 &&
+         (product == Product::Bf16 ? element.isBF16() : element.isF32());
 }
 
 bool schedule::isInteger(const Contraction &c) {
@@ -87,6 +124,32 @@ bool schedule::isInteger(const Contraction &c) {
 bool schedule::isDecoded(const Contraction &c) {
   kernel::PanelAttr panel = getPanel(c.rhs);
   return panel && panel.getDepth() == 1 && tfm::getFormat(c.rhs.getType());
+}
+
+/// Of contractions of one kernel, which share the lhs and have panels of one depth.
+static Product getContractionProduct(ArrayRef<Contraction> contractions, const CpuTarget &target) {
+  kernel::PanelAttr panel = getPanel(contractions.front().rhs);
+  if (llvm::all_of(contractions, [](const Contraction &c) { return isInteger(c); })) {
+    bool isNarrow = llvm::all_of(contractions, [](const Contraction &c) {
+      return cast<tfm::IntFormatAttr>(tfm::getFormat(c.rhs.getType())).getBits() <= 7;
+    });
+    return target.vnni ? Product::Vnni : isNarrow ? Product::Bytes : Product::Words;
+  }
+  if (!panel || panel.getDepth() != kHalfDepth)
+    return Product::F32;
+  bool isBf16 =
+      tfm::getElementType(contractions.front().lhs).isBF16() &&
+      llvm::all_of(contractions, [](const Contraction &c) { return tfm::getHalfType(c.rhs.getType()).isBF16(); });
+  return target.bf16 && isBf16 ? Product::Bf16 : Product::HalfWeights;
+}
+
+Product schedule::getProduct(const KernelPlan &plan, const CpuTarget &target) {
+  if (plan.strategy != Strategy::Contraction)
+    return Product::F32;
+  std::vector<Contraction> contractions;
+  for (Operation *op : plan.anchors)
+    contractions.push_back(*getContraction(op));
+  return getContractionProduct(contractions, target);
 }
 
 BlockArgument schedule::getReadRows(kernel::FuncOp kernel, const Dim &rows) {

@@ -59,8 +59,36 @@ Dim getTrailingSize(mlir::Value value, size_t first);
 /// What a value is read from: through reshapes, the kernel's argument; or null. Its memory is the value's, so it isn't
 /// a weight in a format.
 mlir::BlockArgument getMemory(mlir::Value value);
+/// What an instruction set has beside its level's registers: "x86-64-v4+vnni+bf16".
+struct CpuTarget {
+  llvm::StringRef level; // "x86-64-v3" or "x86-64-v4"
+  bool vnni = false;     // vpdpbusd: bytes times bytes, added up in 32 bits
+  bool bf16 = false;     // vdpbf16ps: pairs of bf16, added up in f32
+};
+/// In the order in which a machine tries them.
+llvm::ArrayRef<llvm::StringRef> getCpuTargets();
+/// Nothing for a target that the CPU backend doesn't know.
+std::optional<CpuTarget> parseCpuTarget(llvm::StringRef target);
+
+/// How a kernel's sums of products are computed. Each step of a sum reads 4 bytes of a panel's column: one f32, two
+/// elements of 16 bits or four codes.
+enum class Product {
+  F32,         // fused multiply-adds
+  HalfWeights, // the same; weights in f16 or bf16 are widened as they are read
+  Bf16,        // both sides in bf16
+  Words,       // codes, widened to 16 bits first
+  Bytes,       // codes: vpmaddubsw adds two products in 16 bits, which saturates unless a weight's have 7 bits at most
+               // (2 * 255 * 64 = 32640)
+  Vnni         // codes
+};
+llvm::StringRef toString(Product product);
+bool isInteger(Product product);
+/// Elements of K in a step.
+int64_t getStepDepth(Product product);
+/// Of a kernel whose weights are laid out.
+Product getProduct(const KernelPlan &plan, const CpuTarget &target);
 /// Whether the contraction's lhs lies in memory as its rows, so that tiles read it without a copy.
-bool readsLhsInPlace(const Contraction &contraction);
+bool readsLhsInPlace(const Contraction &contraction, Product product);
 /// The kernel's argument that is 0 for those of `rows` rows that nobody reads, or null: all are read.
 mlir::BlockArgument getReadRows(kernel::FuncOp kernel, const Dim &rows);
 /// Whether it is computed in integers: rows of 8-bit codes, and a weight in 8 bits that lies in panels of
@@ -83,13 +111,15 @@ struct TileSizes {
   int64_t queryRows;   // queries of an attention's tile
   int64_t keyBlock;    // keys between two rescalings
 };
-/// Nothing for a target that the CPU backend doesn't know.
-std::optional<TileSizes> getTileSizes(llvm::StringRef target);
+TileSizes getTileSizes(const CpuTarget &target);
 /// The schedule's own form of them, and back: a schedule that was written by hand is checked.
 mlir::NamedAttribute getTileAttr(mlir::MLIRContext *context, const TileSizes &sizes);
 mlir::FailureOr<TileSizes> readTileSizes(kernel::FuncOp kernel, kernel::ScheduleAttr schedule);
+/// Checks that the product that a schedule says is the one that its target has for the kernel.
+mlir::LogicalResult checkProduct(kernel::FuncOp kernel, kernel::ScheduleAttr schedule, Product product);
 inline constexpr int64_t kPanelWidth = 16;    // a cache line of f32; wider tiles read panels side by side
 inline constexpr int64_t kIntegerDepth = 4;   // codes of a column that an integer product reads together
+inline constexpr int64_t kHalfDepth = 2;      // elements of 16 bits of a column that lie together
 inline constexpr int64_t kMapElements = 4096; // of a tile of Map, roughly
 
 } // namespace lathe::schedule

@@ -15,7 +15,9 @@ namespace lathe::package {
 
 inline constexpr char kMagic[8] = {'L', 'A', 'T', 'H', 'E', '\r', '\n', '\x1a'};
 inline constexpr uint32_t kFormatMajor = 1; // a reader refuses another major
-inline constexpr uint32_t kFormatMinor = 1; // a reader of 1.x takes every 1.y with known required features
+inline constexpr uint32_t kFormatMinor = 2; // a reader of 1.x takes every 1.y with known required features
+inline constexpr uint64_t kDeepPanels = 1;  // a required feature, since 1.2: weights lie in panels with a depth above 1
+inline constexpr uint64_t kKnownFeatures = kDeepPanels;
 inline constexpr uint64_t kMaxTableSize = 16u << 20;
 inline constexpr uint64_t kMaxAlignment = 4096;
 inline constexpr uint32_t kMaxFormulaSteps = 1024; // of one formula

@@ -39,11 +39,12 @@ private:
                   header.major, header.minor,
                   header.major > kFormatMajor ? "use a newer runtime" : "compile the model again")
           .at(offsetof(Header, major));
-    if (header.required_features)
+    if (header.required_features & ~kKnownFeatures)
       return fail(allocator, LATHE_UNSUPPORTED,
                   "the package (format %u.%u) needs features 0x%llx that this runtime (%u.%u) does not have; "
                   "hint: use a newer runtime",
-                  header.major, header.minor, static_cast<ull>(header.required_features), kFormatMajor, kFormatMinor)
+                  header.major, header.minor, static_cast<ull>(header.required_features & ~kKnownFeatures),
+                  kFormatMajor, kFormatMinor)
           .at(offsetof(Header, required_features));
     if (header.file_size != size)
       return fail(allocator, LATHE_CORRUPT, "the package is %s: expected %llu bytes, got %llu",

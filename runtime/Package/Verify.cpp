@@ -150,15 +150,20 @@ private:
     return {};
   }
 
-  // Bytes of a laid-out matrix; false on overflow.
+  // Bytes of a laid-out matrix; false on overflow and on a depth that makes no sense.
   static bool layoutBytes(const Layout &layout, uint64_t element, uint64_t &bytes) {
-    uint64_t columns = layout.columns();
+    uint64_t rows = layout.rows(), columns = layout.columns(), depth = layout.depth();
+    if (depth != 1) {
+      if (!depth || depth > 16 || !layout.panel() || rows > UINT64_MAX - depth)
+        return false;
+      rows = (rows + depth - 1) / depth * depth;
+    }
     if (uint64_t panel = layout.panel()) {
       uint64_t panels = columns / panel + (columns % panel != 0);
       if (__builtin_mul_overflow(panels, panel, &columns))
         return false;
     }
-    return !__builtin_mul_overflow(layout.rows(), columns, &bytes) && !__builtin_mul_overflow(bytes, element, &bytes);
+    return !__builtin_mul_overflow(rows, columns, &bytes) && !__builtin_mul_overflow(bytes, element, &bytes);
   }
 
   Status checkWeights() {

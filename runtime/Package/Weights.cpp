@@ -102,26 +102,32 @@ public:
     panel = layout->panel();
     rows = layout->rows();
     columns = layout->columns();
+    depth = layout->depth();
     down = layout->transposed() ? 1 : columns;
     across = layout->transposed() ? rows : 1;
-    if (rows) {
-      inPanel = first % panel;
-      row = first / panel % rows;
-      panelBegin = first / panel / rows * panel;
+    steps = rows / depth + (rows % depth != 0);
+    if (steps) {
+      inStep = first % depth;
+      inPanel = first / depth % panel;
+      step = first / depth / panel % steps;
+      panelBegin = first / depth / panel / steps * panel;
     }
   }
 
   float next() {
     if (!panel)
       return value(at++);
-    uint64_t column = panelBegin + inPanel;
-    float result = column < columns ? value(row * down + column * across) : 0;
-    if (++inPanel == panel) {
-      inPanel = 0;
-      if (++row == rows) {
-        row = 0;
-        panelBegin += panel;
-      }
+    uint64_t row = step * depth + inStep, column = panelBegin + inPanel;
+    float result = row < rows && column < columns ? value(row * down + column * across) : 0;
+    if (++inStep < depth)
+      return result;
+    inStep = 0;
+    if (++inPanel < panel)
+      return result;
+    inPanel = 0;
+    if (++step == steps) {
+      step = 0;
+      panelBegin += panel;
     }
     return result;
   }
@@ -130,7 +136,8 @@ private:
   float value(uint64_t index) const { return source.scale() * randomUnit(source.seed(), source.tensor(), index); }
 
   const RandomSource &source;
-  uint64_t at, panel = 0, rows = 0, columns = 0, down = 0, across = 0, inPanel = 0, row = 0, panelBegin = 0;
+  uint64_t at, panel = 0, rows = 0, columns = 0, depth = 1, steps = 0, down = 0, across = 0;
+  uint64_t inStep = 0, inPanel = 0, step = 0, panelBegin = 0; // where `next` is
 };
 } // namespace
 

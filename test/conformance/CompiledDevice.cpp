@@ -3,6 +3,7 @@
 // be another instruction set's, so that what is emitted for AVX-512 runs on a machine without it, in halves. On
 // cuda-sim the runs differ in the order of the threads, and in when copies arrive.
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "passes/Schedule/Strategy.h"
 #include "test/conformance/Device.h"
 #include "tools/lathe-run/Model.h"
 #include "llvm/Support/FileSystem.h"
@@ -122,7 +123,8 @@ public:
     };
     StringRef isa = StringRef(target).substr(4);
     if (!has({"avx2", "fma", "bmi", "bmi2", "f16c"}) ||
-        (isa == "x86-64-v4" && !has({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})))
+        (isa.contains("-v4") && !has({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})) ||
+        (isa.contains("+vnni") && !has({"avx512vnni"})) || (isa.contains("+bf16") && !has({"avx512bf16"})))
       return "this machine has no " + isa.str();
     return "";
   }
@@ -249,7 +251,7 @@ std::unique_ptr<Device> conformance::createCompiledDevice(StringRef name) {
     return nullptr;
   auto [isa, schedule] = name.split(':');
   for (StringRef part : {isa, schedule.empty() ? isa : schedule})
-    if (part != "x86-64-v3" && part != "x86-64-v4")
+    if (!schedule::parseCpuTarget(part))
       return nullptr;
   return std::make_unique<CompiledDevice>(("cpu:" + isa).str(), ("cpu:" + (schedule.empty() ? isa : schedule)).str());
 }

@@ -19,7 +19,8 @@ static const std::vector<Flag> kFlags = [] {
   std::vector<Flag> flags = {
       {"-o", "FILE", "where the result goes; IR goes to stdout without it"},
       {"--target", "LIST",
-       "cpu (all of these), or cpu:x86-64-v3, cpu:x86-64-v4; cuda:all, or cuda:sm_80, 86, 89, 90a, 100a, 120a"},
+       "cpu (all of these, where a model has use for them), or cpu:x86-64-v3, cpu:x86-64-v4, cpu:x86-64-v4+vnni,\n"
+       "cpu:x86-64-v4+vnni+bf16; cuda:all, or cuda:sm_80, 86, 89, 90a, 100a, 120a"},
       {"--embed-source", nullptr, "also keeps the source of CUDA kernels, for NVRTC at load on an SM without code"},
       {"--nvrtc", "FILE", "NVRTC's library, for CUDA targets; else libnvrtc.so.13 or .12 where the loader finds it"},
       {"--device-library", "DIR", "takes compiler/Cuda/Device from this folder, for work on CUDA kernels"},
@@ -66,16 +67,17 @@ static bool readPhase(const Arguments &arguments, const char *flag, Phase &phase
 
 static bool readTargets(const Arguments &arguments, std::vector<std::string> &targets, std::string &error) {
   // In the order in which the runtime tries them.
-  const std::vector<std::string> cpus = {"x86-64-v4", "x86-64-v3"};
-  llvm::ArrayRef<StringRef> cudas = schedule::getCudaTargets();
-  std::vector<std::string> all = cpus, asked;
-  for (StringRef target : cudas)
-    all.push_back(target.str());
+  llvm::ArrayRef<StringRef> cpus = schedule::getCpuTargets(), cudas = schedule::getCudaTargets();
+  std::vector<std::string> all, asked;
+  for (llvm::ArrayRef<StringRef> some : {cpus, cudas})
+    for (StringRef target : some)
+      all.push_back(target.str());
   std::string text = arguments.value("--target").value_or("cpu");
   for (StringRef part : llvm::split(StringRef(text), ',')) {
     StringRef name = part;
     if (part == "cpu") {
-      llvm::append_range(asked, cpus);
+      for (StringRef target : cpus)
+        asked.push_back(target.str());
     } else if (part == "cuda:all") {
       for (StringRef target : cudas)
         if (target.starts_with("cuda:sm_"))

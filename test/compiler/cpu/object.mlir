@@ -15,12 +15,12 @@
 // ELF-NOT: {{UND +[^ ]}}
 // ELF: FUNC GLOBAL DEFAULT {{.*}} k0
 // The register tile: 6 rows of 2 vectors in 16 registers, 14 of 2 in 32, nothing spilt.
-// V3-LABEL: gemm.6x16.stream:
+// V3-LABEL: gemm.f32.6x16.stream:
 // V3: vfmadd{{.*}}%ymm
 // V3-NOT: (%rsp), %ymm
 // V3: jl
 // V3-NOT: zmm
-// V4-LABEL: gemm.14x32.stream:
+// V4-LABEL: gemm.f32.14x32.stream:
 // V4: vfmadd{{.*}}%zmm
 // V4-NOT: (%rsp), %zmm
 // V4: jl

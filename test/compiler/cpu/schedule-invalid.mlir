@@ -3,6 +3,8 @@
 // RUN: not lathe compile %t/missing.mlir --compile-from=schedule --target=cpu:x86-64-v3 -o %t/m.lathe 2>&1 | FileCheck %s --check-prefix=MISSING
 // RUN: not lathe compile %t/uneven.mlir --compile-from=schedule --target=cpu:x86-64-v3 -o %t/m.lathe 2>&1 | FileCheck %s --check-prefix=UNEVEN
 // RUN: not lathe compile %t/panel.mlir --compile-from=schedule --target=cpu:x86-64-v3 -o %t/m.lathe 2>&1 | FileCheck %s --check-prefix=PANEL
+// RUN: not lathe compile %t/product.mlir --compile-from=schedule --target=cpu:x86-64-v3 -o %t/m.lathe 2>&1 | FileCheck %s --check-prefix=PRODUCT
+// PRODUCT: has a schedule for x86-64-v3 whose product is 'vnni', expected 'f32'; hint: run --lathe-schedule-kernels
 // PANEL: argument 1 is in panels of 32 columns, expected 16
 // MISSING: has a schedule for x86-64-v3 whose tile needs a 'lanes' in [8, 16]; hint: run --lathe-schedule-kernels
 // UNEVEN: has a schedule for x86-64-v3 whose tile isn't made of panels of 16 columns
@@ -43,5 +45,18 @@ module attributes {tfm.symbols = {n = array<i64: 1, 64>}} {
     %w = tfm.get @w : tensor<8x8xf32>
     %0 = kernel.launch @linear(%x, %w) : (tensor<?x8xf32, #tfm.dims<n, 8>>, tensor<8x8xf32>) -> tensor<?x8xf32, #tfm.dims<n, 8>>
     return %0 : tensor<?x8xf32, #tfm.dims<n, 8>>
+  }
+}
+//--- product.mlir
+module attributes {tfm.symbols = {n = array<i64: 1, 64>}} {
+  kernel.func @relu(%x: tensor<?xf32, #tfm.dims<n>>) -> tensor<?xf32, #tfm.dims<n>> attributes {anchor = #kernel.anchor<map>,
+      schedules = [#kernel.schedule<target = "x86-64-v3", tiles = <1>, scratch = <0>, options = {product = "vnni", strategy = "map", tile = {
+        lanes = 8, rows = 6, columns = 16, unroll = 8, block_rows = 48, tile_rows = 8, tile_columns = 128, query_rows = 24, key_block = 128}}>]} {
+    %0 = tfm.relu %x : (tensor<?xf32, #tfm.dims<n>>) -> tensor<?xf32, #tfm.dims<n>>
+    kernel.return %0 : tensor<?xf32, #tfm.dims<n>>
+  }
+  func.func @main(%x: tensor<?xf32, #tfm.dims<n>>) -> tensor<?xf32, #tfm.dims<n>> {
+    %0 = kernel.launch @relu(%x) : (tensor<?xf32, #tfm.dims<n>>) -> tensor<?xf32, #tfm.dims<n>>
+    return %0 : tensor<?xf32, #tfm.dims<n>>
   }
 }

@@ -29,7 +29,7 @@ module attributes {tfm.symbols = {batch = array<i64: 1, 32>, sequence = array<i6
   }
 
   // CHECK-LABEL: kernel.func @softmax
-  // CHECK: tiles = <floordiv(batch + 7, 8)>, scratch = <64*floordiv(sequence + 15, 16)>, options = {strategy = "rows", tile = {{.*}}lanes = 8
+  // CHECK: tiles = <floordiv(batch + 7, 8)>, scratch = <64*floordiv(sequence + 15, 16)>, options = {product = "f32", strategy = "rows", tile = {{.*}}lanes = 8
   kernel.func @softmax(%x: tensor<?x?xf32, #tfm.dims<batch, sequence>>)
       -> tensor<?x?xf32, #tfm.dims<batch, sequence>> attributes {anchor = #kernel.anchor<reduction>} {
     %0 = tfm.softmax %x {axis = 1} : (tensor<?x?xf32, #tfm.dims<batch, sequence>>) -> tensor<?x?xf32, #tfm.dims<batch, sequence>>

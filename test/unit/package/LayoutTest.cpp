@@ -8,10 +8,10 @@ using namespace lathe;
 
 namespace {
 /// The stored elements of a K x N matrix (N x K if transposed) with elements 1, 2, ....
-std::vector<float> layOut(int64_t k, int64_t n, int64_t width, bool transposed) {
+std::vector<float> layOut(int64_t k, int64_t n, int64_t width, bool transposed, int64_t depth = 1) {
   MLIRContext context;
   context.loadDialect<kernel::KernelDialect>();
-  auto layout = kernel::PanelAttr::get(&context, width, transposed, 1);
+  auto layout = kernel::PanelAttr::get(&context, width, transposed, depth);
   auto type =
       RankedTensorType::get(transposed ? ArrayRef<int64_t>{n, k} : ArrayRef<int64_t>{k, n}, Float32Type::get(&context));
   std::vector<float> elements(k * n), stored;
@@ -36,17 +36,20 @@ TEST(Layout, TwoPanelsOfTwo) {
 
 TEST(Layout, EveryElementHasItsPlace) {
   for (bool transposed : {false, true})
-    for (int64_t k : {1, 63, 64, 65, 130})
-      for (int64_t n : {1, 31, 32, 33, 97}) {
-        std::vector<float> stored = layOut(k, n, 32, transposed);
-        ASSERT_EQ(stored.size(), static_cast<size_t>((n + 31) / 32 * 32 * k));
-        for (int64_t row = 0; row < k; ++row)
-          for (int64_t column = 0; column < (n + 31) / 32 * 32; ++column) {
-            int64_t element = transposed ? column * k + row : row * n + column;
-            ASSERT_EQ(stored[column / 32 * 32 * k + row * 32 + column % 32], column < n ? element + 1 : 0)
-                << k << "x" << n << " at " << row << ", " << column;
-          }
-      }
+    for (int64_t depth : {1, 2})
+      for (int64_t k : {1, 63, 64, 65, 130})
+        for (int64_t n : {1, 31, 32, 33, 97}) {
+          std::vector<float> stored = layOut(k, n, 32, transposed, depth);
+          int64_t rows = (k + depth - 1) / depth * depth, columns = (n + 31) / 32 * 32;
+          ASSERT_EQ(stored.size(), static_cast<size_t>(columns * rows));
+          for (int64_t row = 0; row < rows; ++row)
+            for (int64_t column = 0; column < columns; ++column) {
+              int64_t element = transposed ? column * k + row : row * n + column;
+              int64_t place = column / 32 * 32 * rows + (row / depth * 32 + column % 32) * depth + row % depth;
+              ASSERT_EQ(stored[place], row < k && column < n ? element + 1 : 0)
+                  << k << "x" << n << " by " << depth << " at " << row << ", " << column;
+            }
+        }
 }
 
 TEST(Layout, SizesThatOverflow) {

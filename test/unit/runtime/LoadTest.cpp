@@ -234,6 +234,23 @@ TEST_F(Load, RandomWeightsAreExpandedInTheirLayout) {
   c.bind(other.get());
   EXPECT_OK(api().run(other.get()));
   c.expectOutput(other.get());
+
+  // The same with two rows together: a row of zeros behind the 13.
+  model.weights[0] = {"table", package::ElementType::f32, 14 * 4 * 4, 0, 0, 13, 3, 2, true, 17, 5, 1.0f, 2};
+  Aligned deep(assemble(buildTable(model), gatherSegments()));
+  ASSERT_EQ(load(loadOptions(deep)).code, LATHE_OK);
+  Context third = makeContext(program.get());
+  packed.clear();
+  for (uint64_t panel = 0; panel < 2; ++panel)
+    for (uint64_t row = 0; row < 14; row += 2)
+      for (uint64_t column = 2 * panel; column < 2 * panel + 2; ++column)
+        for (uint64_t k = row; k < row + 2; ++k)
+          packed.push_back(k < 13 && column < 3 ? package::randomUnit(17, 5, k * 3 + column) : 0);
+  for (size_t i = 0; i < 40; ++i)
+    c.expected[i] = packed[i] * static_cast<float>(i % 4 + 1);
+  c.bind(third.get());
+  EXPECT_OK(api().run(third.get()));
+  c.expectOutput(third.get());
 }
 
 TEST(RandomWeights, AreInRangeAndCentred) {

@@ -65,7 +65,7 @@ public:
       return package::CreateTargetDirect(builder, t.name.c_str(), t.segment, t.driver);
     });
     auto weights = map(model.weights, [&](const Weight &w) {
-      auto layout = w.rows ? package::CreateLayout(builder, w.rows, w.columns, w.panel) : 0;
+      auto layout = w.rows ? package::CreateLayout(builder, w.rows, w.columns, w.panel, false, w.depth) : 0;
       auto random = w.random ? package::CreateRandomSource(builder, w.seed, w.tensor, w.scale) : 0;
       return package::CreateWeightDirect(builder, w.name.c_str(), w.type, w.size, w.segment, w.offset, layout, random);
     });

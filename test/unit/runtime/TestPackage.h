@@ -50,6 +50,7 @@ struct Weight {
   bool random = false;
   uint64_t seed = 0, tensor = 0;
   float scale = 0;
+  uint32_t depth = 1;
 };
 struct Target {
   std::string name;

@@ -62,6 +62,13 @@ TEST(Verify, Weights) {
   expectInvalid("a weight's type or size", [](Model &m) { m.weights[0].size = 161; });
   expectInvalid("does not fit its layout ('table')", [](Model &m) { m.weights[0].rows = 11; });
   expectInvalid("does not fit its layout", [](Model &m) { m.weights[0].panel = 3; });
+  for (uint32_t depth : {0, 2, 4, 17}) // without panels, or more rows than the size has
+    for (uint32_t panel : {0, 4})
+      if (panel == 0 || 10 % std::max(depth, 1u))
+        expectInvalid("does not fit its layout", [=](Model &m) {
+          m.weights[0].panel = panel;
+          m.weights[0].depth = depth;
+        });
   expectInvalid("does not fit its layout", [](Model &m) { m.weights[0].rows = uint64_t(1) << 62; });
   expectInvalid("holds no weights", [](Model &m) { m.weights[0].segment = 0; });
   expectInvalid("holds no weights", [](Model &m) { m.weights[0].segment = 99; });
