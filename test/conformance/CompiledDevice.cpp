@@ -40,8 +40,8 @@ public:
       : context(context), names(std::move(names)), simulated(simulated) {}
   tool::Model model;
 
-  FailureOr<SmallVector<reference::Tensor>> run(ArrayRef<reference::Tensor> inputs) override {
-    FailureOr<SmallVector<reference::Tensor>> first = failure();
+  FailureOr<Results> run(ArrayRef<reference::Tensor> inputs, Check check) override {
+    FailureOr<Results> first = failure();
     for (unsigned turn = 0, turns = simulated ? 3 : 2; turn < turns; ++turn) {
       if (simulated) { // the emulated driver reads these at each launch
         setenv("LATHE_SIM_SEED", std::to_string(turn).c_str(), 1);
@@ -50,8 +50,11 @@ public:
       auto results = run(inputs, turn);
       if (failed(results))
         return failure();
-      if (turn == 0)
+      if (turn == 0) {
+        if (failed(check(*results)))
+          return failure();
         first = results;
+      }
       for (auto [one, other] : llvm::zip(*first, *results))
         if (one.getBytes() != other.getBytes())
           return fail(simulated ? "results depend on the order of threads"
@@ -63,7 +66,7 @@ public:
 private:
   LogicalResult fail(const Twine &message) { return emitError(UnknownLoc::get(context)) << message; }
 
-  FailureOr<SmallVector<reference::Tensor>> run(ArrayRef<reference::Tensor> inputs, unsigned offset) {
+  FailureOr<Results> run(ArrayRef<reference::Tensor> inputs, unsigned offset) {
     std::vector<std::unique_ptr<AlignedBytes>> buffers;
     std::string error;
     for (auto [index, value] : llvm::enumerate(model.inputs())) {
@@ -83,7 +86,7 @@ private:
     }
     if (!model.run(error))
       return fail(error);
-    SmallVector<reference::Tensor> results;
+    Results results;
     for (uint32_t i = 0; i < model.outputs().size(); ++i) {
       tool::Tensor result;
       if (!model.output(i, result, error))
@@ -142,6 +145,28 @@ public:
     return withFile(module,
                     [&](StringRef file) { return runLathe(module, {"--compile-from=simplify", file}, target, path); });
   }
+  FailureOr<std::unique_ptr<Executable>> loadPackage(ModuleOp module, StringRef file) override {
+    std::vector<std::string> names;
+    auto main = module.lookupSymbol<func::FuncOp>("main");
+    for (unsigned i = 0; i < main.getNumArguments(); ++i) {
+      auto name = main.getArgAttrOfType<StringAttr>(i, tfm::kNameAttr);
+      names.push_back(name ? name.str() : "");
+    }
+    auto executable = std::make_unique<CompiledExecutable>(module.getContext(), std::move(names), isSimulated());
+    tool::ModelOptions options;
+    options.threads = 2;
+    if (isCuda())
+      options.device = "cuda:0";
+    else
+      options.target = target.substr(4);
+    if (isSimulated())
+      options.cudaDriver = (path::parent_path(path::parent_path(lathe)) + "/lib/libcuda-sim.so").str();
+    std::string error;
+    if (!executable->model.load({file.str(), std::nullopt}, options, error) ||
+        !executable->model.createContext(options, error))
+      return module.emitError("can't load the package: ") << error;
+    return std::unique_ptr<Executable>(std::move(executable));
+  }
   FailureOr<std::unique_ptr<Executable>> loadFile(ModuleOp module, StringRef onnxFile) override {
     return compile(module, {onnxFile});
   }
@@ -175,7 +200,7 @@ private:
     command.append(arguments.begin(), arguments.end());
     std::optional<StringRef> redirects[] = {StringRef(""), StringRef(log), StringRef(log)};
     std::string message;
-    int status = llvm::sys::ExecuteAndWait(lathe, command, std::nullopt, redirects, 100, 0, &message);
+    int status = llvm::sys::ExecuteAndWait(lathe, command, std::nullopt, redirects, 600, 0, &message);
     if (status == 0)
       return success();
     auto text = llvm::MemoryBuffer::getFile(log);
@@ -213,26 +238,7 @@ private:
                         schedule == target ? arguments : ArrayRef<StringRef>{"--compile-from=schedule", scheduled},
                         target, package)))
       return failure();
-    std::vector<std::string> names;
-    auto main = module.lookupSymbol<func::FuncOp>("main");
-    for (unsigned i = 0; i < main.getNumArguments(); ++i) {
-      auto name = main.getArgAttrOfType<StringAttr>(i, tfm::kNameAttr);
-      names.push_back(name ? name.str() : "");
-    }
-    auto executable = std::make_unique<CompiledExecutable>(module.getContext(), std::move(names), isSimulated());
-    tool::ModelOptions options;
-    options.threads = 2;
-    if (isCuda())
-      options.device = "cuda:0";
-    else
-      options.target = target.substr(4);
-    if (isSimulated())
-      options.cudaDriver = (path::parent_path(path::parent_path(lathe)) + "/lib/libcuda-sim.so").str();
-    std::string error;
-    if (!executable->model.load({package.str().str(), std::nullopt}, options, error) ||
-        !executable->model.createContext(options, error))
-      return module.emitError("can't load the package: ") << error;
-    return std::unique_ptr<Executable>(std::move(executable));
+    return loadPackage(module, package);
   }
 
   bool isSimulated() const { return StringRef(target).starts_with("cuda-sim"); }

@@ -17,9 +17,15 @@
 #include "tools/lathe-run/Npy.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
 #include <cmath>
+#include <deque>
+#include <iostream>
 #include <set>
+#include <sys/resource.h>
+#include <sys/time.h>
 
 using namespace mlir;
 using namespace lathe;
@@ -42,6 +48,8 @@ static cl::opt<bool> bounds("bounds", cl::desc("check the bounds that mixed prec
                             cl::cat(category));
 static cl::opt<bool> verbose("v", cl::desc("a line for every case"), cl::cat(category));
 static cl::opt<bool> printOnly("print", cl::desc("print the cases' modules and don't run them"), cl::cat(category));
+static cl::opt<bool> repeat("repeat", cl::desc("run the cases for each line of standard input: SECONDS NAME=VALUE"),
+                            cl::cat(category));
 static cl::opt<unsigned> jobs("jobs", cl::init(2), cl::desc("cases at a time"), cl::cat(category));
 
 namespace {
@@ -273,51 +281,144 @@ std::string exportCase(const Case &one, Device &device, ModuleOp module, func::F
   return "PASS";
 }
 
-/// PASS, or FAIL and why.
-std::string runCase(const Case &one, Device &device) {
+/// A case as it is built and converted for a device.
+struct Trial {
+  explicit Trial(const Case &one) : one(one) {}
+  const Case &one;
   Context c;
   std::vector<Fill> fills;
-  OwningOpRef<ModuleOp> module = buildModule(c.context, one, false, fills);
-  OwningOpRef<ModuleOp> expectedModule = device.getName() == "reference" && one.equivalent
-                                             ? buildModule(c.context, one, true, fills)
-                                             : OwningOpRef<ModuleOp>(module->clone());
-  auto expectedMain = expectedModule->lookupSymbol<func::FuncOp>("main");
+  OwningOpRef<ModuleOp> module, expectedModule;
+  func::FuncOp main; // of what gives the expected results
+  /// By binding, if they are kept: inputs and expected results.
+  std::vector<std::pair<SmallVector<Tensor>, SmallVector<Tensor>>> known;
+};
+
+/// Empty, or FAIL and why.
+std::string build(Trial &t, Device &device) {
+  t.module = buildModule(t.c.context, t.one, false, t.fills);
+  t.expectedModule = device.getName() == "reference" && t.one.equivalent
+                         ? buildModule(t.c.context, t.one, true, t.fills)
+                         : OwningOpRef<ModuleOp>(t.module->clone());
   if (precisionName != "fp32") {
-    PassManager passes(&c.context);
+    PassManager passes(&t.c.context);
     ConvertPrecisionPassOptions options;
     options.precision = precisionName;
     options.allowFallback = true;
     passes.addPass(createConvertPrecisionPass(options));
-    if (failed(passes.run(*module)))
-      return "FAIL convert: " + c.diagnostics;
-    expectedModule = OwningOpRef<ModuleOp>(module->clone());
-    expectedMain = expectedModule->lookupSymbol<func::FuncOp>("main");
+    if (failed(passes.run(*t.module)))
+      return "FAIL convert: " + t.c.diagnostics;
+    t.expectedModule = OwningOpRef<ModuleOp>(t.module->clone());
   }
-  if (!exportFolder.empty())
-    return exportCase(one, device, *module, expectedMain, fills, c.diagnostics);
-  auto executable = device.load(*module);
-  if (failed(executable))
-    return "FAIL load: " + c.diagnostics;
-  for (const Binding &binding : one.bindings) {
-    SmallVector<Tensor> inputs = makeInputs(expectedMain, fills, binding);
-    auto got = (*executable)->run(inputs);
-    if (!one.fault.empty()) {
-      if (succeeded(got))
-        return "FAIL " + describe(binding) + ": expected a fault that says '" + one.fault + "'";
-      if (c.diagnostics.find(one.fault) == std::string::npos)
-        return "FAIL " + describe(binding) + ": expected '" + one.fault + "' in: " + c.diagnostics;
-      continue;
-    }
-    if (failed(got))
-      return "FAIL " + describe(binding) + ": " + c.diagnostics;
-    auto expected = reference::run(expectedMain, inputs);
-    if (failed(expected))
-      return "FAIL reference, " + describe(binding) + ": " + c.diagnostics;
-    std::string difference = compareResults(*got, *expected, one);
+  t.main = t.expectedModule->lookupSymbol<func::FuncOp>("main");
+  return "";
+}
+
+/// PASS, or FAIL and why.
+std::string run(Trial &t, Executable &executable) {
+  for (size_t i = 0; i < t.one.bindings.size(); ++i) {
+    const Binding &binding = t.one.bindings[i];
+    SmallVector<Tensor> inputs = t.known.empty() ? makeInputs(t.main, t.fills, binding) : t.known[i].first;
+    std::string difference;
+    auto got = executable.run(inputs, [&](ArrayRef<Tensor> results) {
+      if (!t.one.fault.empty())
+        return success();
+      auto expected = t.known.empty() ? reference::run(t.main, inputs) : t.known[i].second;
+      difference = failed(expected) ? "reference: " + t.c.diagnostics : compareResults(results, *expected, t.one);
+      return success(difference.empty());
+    });
     if (!difference.empty())
       return "FAIL " + describe(binding) + ": " + difference;
+    if (succeeded(got) != t.one.fault.empty())
+      return "FAIL " + describe(binding) + ": " +
+             (failed(got) ? t.c.diagnostics : "expected a fault that says '" + t.one.fault + "'");
+    if (t.c.diagnostics.find(t.one.fault) == std::string::npos)
+      return "FAIL " + describe(binding) + ": expected '" + t.one.fault + "' in: " + t.c.diagnostics;
   }
   return "PASS";
+}
+
+std::string runCase(const Case &one, Device &device) {
+  Trial t(one);
+  if (std::string failure = build(t, device); !failure.empty())
+    return failure;
+  if (!exportFolder.empty())
+    return exportCase(one, device, *t.module, t.main, t.fills, t.c.diagnostics);
+  auto executable = device.load(*t.module);
+  return failed(executable) ? "FAIL load: " + t.c.diagnostics : run(t, **executable);
+}
+
+/// Compiles the cases once and runs them for each line of standard input, "SECONDS NAME=VALUE": with that in the
+/// environment, in a child that may compute for so long. Answers with a line: the seconds it took, and PASS or what it
+/// said.
+int repeatCases(ArrayRef<Case> cases, Device &device) {
+  std::deque<Trial> trials;
+  std::deque<llvm::FileRemover> packages;
+  std::vector<std::string> paths;
+  for (const Case &one : cases) {
+    Trial &t = trials.emplace_back(one);
+    SmallString<128> path;
+    std::string failure = build(t, device);
+    if (failure.empty() && llvm::sys::fs::createTemporaryFile("conformance", "lathe", path))
+      failure = "FAIL can't make a temporary file";
+    packages.emplace_back(path);
+    paths.push_back(path.str().str());
+    if (failure.empty() && failed(device.writePackage(*t.module, path)))
+      failure = "FAIL " + t.c.diagnostics;
+    for (const Binding &binding : one.bindings) {
+      if (!failure.empty())
+        break;
+      SmallVector<Tensor> inputs = makeInputs(t.main, t.fills, binding);
+      auto expected = one.fault.empty() ? reference::run(t.main, inputs) : SmallVector<Tensor>();
+      if (failed(expected))
+        failure = "FAIL reference, " + describe(binding) + ": " + t.c.diagnostics;
+      else
+        t.known.push_back({std::move(inputs), std::move(*expected)});
+    }
+    if (!failure.empty()) {
+      llvm::outs() << "error: " << one.name << ": " << failure << "\n";
+      return 1;
+    }
+  }
+  auto computed = [] { // by the children
+    rusage usage;
+    getrusage(RUSAGE_CHILDREN, &usage);
+    auto seconds = [](timeval t) { return t.tv_sec + t.tv_usec * 1e-6; };
+    return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+  };
+  for (std::string line; std::getline(std::cin, line);) {
+    StringRef limit, variable, name, value;
+    std::tie(limit, variable) = StringRef(line).split(' ');
+    std::tie(name, value) = variable.split('=');
+    double seconds, before = computed();
+    if (limit.getAsDouble(seconds) || name.empty()) {
+      llvm::errs() << "error: expected 'SECONDS NAME=VALUE', got '" << line << "'\n";
+      return 2;
+    }
+    ChildPool(1, 600).run(
+        1,
+        [&](size_t, llvm::raw_ostream &os) {
+          setenv(name.str().c_str(), value.str().c_str(), 1);
+          timeval most{time_t(seconds), suseconds_t((seconds - std::floor(seconds)) * 1e6)};
+          itimerval timer{{}, most};
+          setitimer(ITIMER_PROF, &timer, nullptr);
+          for (auto [t, path] : llvm::zip(trials, paths)) {
+            auto executable = device.loadPackage(*t.module, path);
+            std::string text = failed(executable) ? "FAIL load: " + t.c.diagnostics : run(t, **executable);
+            if (text != "PASS") {
+              os << text;
+              return;
+            }
+          }
+          os << "PASS";
+        },
+        [&](size_t, StringRef text) {
+          std::string flat = text.str();
+          std::replace(flat.begin(), flat.end(), '\n', ' ');
+          llvm::outs() << llvm::formatv("{0:f3} {1}\n", computed() - before, flat);
+          llvm::outs().flush();
+        });
+  }
+  return 0;
 }
 
 /// Ops of the dialect that no case has.
@@ -371,6 +472,8 @@ int main(int argc, char **argv) {
     llvm::outs() << "UNSUPPORTED device " << device->getName() << ": " << why << "\n";
     return 0;
   }
+  if (repeat)
+    return repeatCases(cases, *device);
   unsigned failures = 0;
   ChildPool(jobs, 60).run(
       cases.size(),

@@ -15,8 +15,11 @@ namespace {
 class ReferenceExecutable : public Executable {
 public:
   explicit ReferenceExecutable(func::FuncOp main) : main(main) {}
-  FailureOr<SmallVector<reference::Tensor>> run(ArrayRef<reference::Tensor> inputs) override {
-    return reference::run(main, inputs);
+  FailureOr<Results> run(ArrayRef<reference::Tensor> inputs, Check check) override {
+    auto results = reference::run(main, inputs);
+    if (failed(results) || failed(check(*results)))
+      return failure();
+    return results;
   }
 
 private:

@@ -8,8 +8,12 @@ namespace lathe::conformance {
 class Executable {
 public:
   virtual ~Executable() = default;
-  /// Failure after a diagnostic.
-  virtual mlir::FailureOr<llvm::SmallVector<reference::Tensor>> run(llvm::ArrayRef<reference::Tensor> inputs) = 0;
+  using Check = llvm::function_ref<mlir::LogicalResult(llvm::ArrayRef<reference::Tensor> results)>;
+  static mlir::LogicalResult accept(llvm::ArrayRef<reference::Tensor>) { return mlir::success(); }
+  using Results = llvm::SmallVector<reference::Tensor>;
+  /// Failure after a diagnostic, or when `check` fails. A device that runs more than once checks what the first run
+  /// gave before the others.
+  virtual mlir::FailureOr<Results> run(llvm::ArrayRef<reference::Tensor> inputs, Check check = accept) = 0;
 };
 
 class Device {
@@ -24,7 +28,11 @@ public:
   virtual mlir::LogicalResult writePackage(mlir::ModuleOp module, llvm::StringRef path) {
     return module.emitError("no package can be written for ") << getName();
   }
-  /// The same for a module that was imported from a file, if the device would rather have that.
+  /// Loads what writePackage wrote for the module.
+  virtual mlir::FailureOr<std::unique_ptr<Executable>> loadPackage(mlir::ModuleOp module, llvm::StringRef path) {
+    return module.emitError("no package can be loaded on ") << getName();
+  }
+  /// The same as `load` for a module that was imported from a file, if the device would rather have that.
   virtual mlir::FailureOr<std::unique_ptr<Executable>> loadFile(mlir::ModuleOp module, llvm::StringRef onnxFile) {
     return load(module);
   }

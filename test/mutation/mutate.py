@@ -1,13 +1,12 @@
 """Mutates the device skeletons and counts what the conformance suite on cuda-sim catches.
 
-    mutate.py --bin build/bin [--only SUBSTRING] [--sample SECONDS] [--jobs N] [--json FILE] [--keep FOLDER]
+    mutate.py --bin build/bin [--only SUBSTRING] [--sample COUNT] [--skip-equivalents] [--jobs N] [--json FILE] [--keep FOLDER]
 
 Each barrier, wait and fence of compiler/Cuda/Device is left out in turn, and each index is one more in turn (sites.py).
 The cases below run first as they are, which tells what sites each of them reaches; a mutant then runs in those that
 reach it, until one fails, crashes or takes too long: it is caught. A mutant that survives must be in equivalent.txt with
 the reason why nothing can tell. Fails where one isn't, where an entry there matches nothing, or where less than 95 % are
-caught. With --sample a part of the mutants runs, which takes about so many seconds of one core: of those that SAMPLED
-reaches and that aren't in equivalent.txt, in the order of a hash of what they are.
+caught. With --sample so many of the mutants that SAMPLED reaches run, in the order of a hash of what they are.
 """
 import argparse
 import collections
@@ -17,12 +16,10 @@ import json
 import os
 import pathlib
 import re
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -56,11 +53,11 @@ padded_encoder
 layer_norm_7 softmax_2 reduce_prod_f32_n, reduce_min_f32_n,
 """.split()
 LEAST = 0.95
-SECONDS = 2  # of computing time that a mutant may take, beside twice what its case takes without one
+SECONDS = 1  # of computing time that a mutant may take, beside three times what its case takes without one
 TOOL = """#!/bin/sh
 # lathe, which compiles a module once for each target and device library.
 for input; do :; done
-kept={folder}/$(cat "$input" {device}/*.h | sha256sum | cut -c1-32)$4
+kept={folder}/$({{ stat -c %y {lathe}; cat "$input" {device}/*.h; }} | sha256sum | cut -c1-32)$4
 if [ ! -e "$kept" ]; then
   {lathe} "$@" || exit
   cp "$3" "$kept.$$" && mv "$kept.$$" "$kept"
@@ -73,12 +70,12 @@ class Suite:
     """The conformance suite over a device library that holds all mutants."""
 
     def __init__(self, tools, folder):
-        self.measured, self.locks, self.lock = {}, {}, threading.Lock()
         self.folder = folder.resolve()
         for name in ["bin", "lib", "device", "packages", "tmp"]:
             (folder / name).mkdir(parents=True, exist_ok=True)
         folder = self.folder
         # The suite takes the lathe beside it, and the emulated driver from ../lib.
+        (folder / "bin" / "lathe-test-conformance").unlink(missing_ok=True)
         shutil.copy(tools / "lathe-test-conformance", folder / "bin")
         shutil.copy(tools / ".." / "lib" / "libcuda-sim.so", folder / "lib")
         tool = folder / "bin" / "lathe"
@@ -101,42 +98,67 @@ class Suite:
         self.sites = len(sites)
         with open(self.folder / "device" / "Primitives.h", "a") as f:
             f.write(SUPPORT.replace("COUNT", str(len(sites))))
+        parts = sorted((self.folder / "device").glob("*.h")) + [self.folder / "bin" / "lathe-test-conformance"]
+        self.version = hashlib.sha256(b"".join(path.read_bytes() for path in parts)).hexdigest()[:32]
         return sites
 
-    def run(self, case, seconds, **environment):
-        """How the case failed, or None, and the seconds of computing time that it took."""
-        name, precision, device = (case.split("/") + ["fp32", ""] if "/" not in case else case.split("/") + [""])[:3]
-        command = [self.folder / "bin" / "lathe-test-conformance", f"--device=cuda-sim{device}", f"--filter={name}",
-                   f"--precision={precision}", "--jobs=1"]
-        limit = lambda: resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))  # noqa: E731
-        for _ in range(3):  # the suite's own limits are of real time, in which a busy machine may do nothing
-            child = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                     errors="replace", env={**self.environment, **environment}, preexec_fn=limit)
-            output = child.stdout.read()
-            _, status, spent = os.wait4(child.pid, 0)
-            child.returncode = os.waitstatus_to_exitcode(status)
-            if not re.search(r"TIMEOUT|timed out", output):
-                break
-        failure = None if child.returncode == 0 else output.strip() or f"exit code {child.returncode}"
-        return failure, spent.ru_utime + spent.ru_stime
+    def read_verdicts(self):
+        """Those of earlier runs with this library, where the folder is kept."""
+        self.verdicts = self.folder / "packages" / f"{self.version}-verdicts"
+        lines = self.verdicts.read_text().splitlines() if self.verdicts.exists() else []
+        return {int(site): (case, failure) for site, case, failure in (line.split(" ", 2) for line in lines)}
+
+    def write_verdict(self, site, case, failure):
+        with open(self.verdicts, "a") as f:
+            f.write(f"{site.id} {case} {failure}\n")
 
     def measure(self, case):
         """Compiles the case and runs it as it is, once: what it reaches, a byte for each site, and how long it takes."""
-        with self.lock:
-            lock = self.locks.setdefault(case, threading.Lock())
-        with lock:
-            if case not in self.measured:
-                self.measured[case] = self.measure_once(case)
-            return self.measured[case]
-
-    def measure_once(self, case):
-        path = self.folder / "tmp" / f"seen-{CASES.index(case)}"
-        path.write_bytes(bytes(self.sites))
-        for compiled in [False, True]:
-            failure, seconds = self.run(case, 100, LATHE_MUTANTS_SEEN=str(path))
+        path = self.folder / "packages" / f"{self.version}-{case.replace('/', '.')}"
+        if not path.exists():
+            seen = self.folder / "tmp" / path.name
+            seen.write_bytes(bytes(self.sites))
+            with Repeater(self, case) as repeater:
+                seconds, failure = repeater.run(100, f"LATHE_MUTANTS_SEEN={seen}")
             if failure:
                 sys.exit(f"mutate.py: {case} fails without a mutant: {failure}")
-        return Measured(path.read_bytes(), seconds)
+            path.write_text(json.dumps({"seen": seen.read_bytes().hex(), "seconds": seconds}))
+        kept = json.loads(path.read_text())
+        return Measured(bytes.fromhex(kept["seen"]), kept["seconds"])
+
+
+class Repeater:
+    """A case, compiled and loaded, that runs anew for each mutant."""
+
+    def __init__(self, suite, case):
+        self.case = case
+        name, precision, device = (case.split("/") + ["fp32", ""] if "/" not in case else case.split("/") + [""])[:3]
+        self.child = subprocess.Popen([suite.folder / "bin" / "lathe-test-conformance", f"--device=cuda-sim{device}",
+                                       f"--filter={name}", f"--precision={precision}", "--repeat"], env=suite.environment,
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                                      errors="replace", bufsize=1)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        try:
+            self.child.stdin.close()
+        except BrokenPipeError:
+            pass
+        self.child.wait()
+
+    def run(self, most, variable):
+        """The seconds of computing time that it took, and how it failed, or None."""
+        try:
+            self.child.stdin.write(f"{most:.2f} {variable}\n")
+        except BrokenPipeError:
+            pass  # it says why
+        answer = self.child.stdout.readline().strip()
+        seconds, _, text = answer.partition(" ")
+        if not seconds[:1].isdigit():
+            sys.exit(f"mutate.py: {self.case}: {answer or 'the suite has ended'}")
+        return float(seconds), None if text == "PASS" else text
 
 
 @dataclass
@@ -171,7 +193,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bin", type=pathlib.Path, default="build/bin")
     parser.add_argument("--only", default="", help="mutants whose key contains this", metavar="SUBSTRING")
-    parser.add_argument("--sample", type=float, help="a part of the mutants, for about so long", metavar="SECONDS")
+    parser.add_argument("--sample", type=int, help="so many of the mutants", metavar="COUNT")
+    parser.add_argument("--skip-equivalents", action="store_true", help="leave out what equivalent.txt names")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--keep", type=pathlib.Path, help="keep the mutated library and the packages there")
@@ -183,6 +206,9 @@ def main():
         suite = Suite(options.bin, options.keep or pathlib.Path(temporary))
         sites = suite.write_library()
 
+        def matched(site):
+            return next((pattern for pattern in equivalents if matches(site.key(), pattern)), None)
+
         cases = SAMPLED if options.sample else CASES
         measured = dict(zip(cases, pool.map(suite.measure, cases)))
         print(f"{len(cases)} cases compiled in {time.time() - begin:.0f} s", flush=True)
@@ -191,52 +217,67 @@ def main():
                 print(f"  {case}: {sum(b & 1 for b in one.seen)} sites, {one.seconds:.2f} s")
 
         def is_mutant(site):
-            if options.only not in site.key():
-                return False
             seen = [one.seen[site.id] for one in measured.values()]
+            if (options.skip_equivalents or options.sample) and matched(site):
+                return False
             if options.sample:
-                return any(b & 1 for b in seen) and not any(matches(site.key(), pattern) for pattern in equivalents)
-            return any(b & 1 for b in seen) or not any(seen)
+                return any(b & 1 for b in seen)
+            return options.only in site.key() and (any(b & 1 for b in seen) or not any(seen))
 
-        mutants = [site for site in sites if is_mutant(site)]
+        mutants = sorted(filter(is_mutant, sites), key=lambda site: hashlib.sha256(site.key().encode()).digest())
         total = len(mutants)
-        mutants.sort(key=lambda site: hashlib.sha256(site.key().encode()).digest())
+        mutants = mutants[:options.sample]
+        verdicts = suite.read_verdicts()  # by site: the case that caught it and what that said
+        tries = collections.Counter()
 
-        def judge(site):
-            """The case that catches it and what that says, or None."""
-            spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-            if options.sample and spent.ru_utime + spent.ru_stime > options.sample:
-                return "left out"
-            order = sorted(cases, key=lambda case: measured[case].seconds)
-            # Those that must be compiled first: what likely reaches the site comes first.
-            hopper, attention = site.file.startswith("Hopper"), "Attention" in site.file
-            others = [case for case in CASES if case not in measured]
-            others.sort(key=lambda case: ((":sm_90a" in case) != hopper) + (("attention" in case) != attention))
-            for case in order + others:
-                one = suite.measure(case)
-                if one.seen[site.id] & 1:
-                    failure, _ = suite.run(case, SECONDS + int(2 * one.seconds), LATHE_MUTANT=str(site.id))
+        def judge(case, queue):
+            """Runs the case with the mutants of the queue, which others take from too."""
+            one = measured[case]
+            with Repeater(suite, case) as repeater:
+                while queue:
+                    site = queue.popleft()
+                    _, failure = repeater.run(SECONDS + 3 * one.seconds, f"LATHE_MUTANT={site.id}")
+                    tries[site.id] += 1
                     if failure:
-                        return case, failure
-            return None
+                        verdicts[site.id] = case, failure
+                        suite.write_verdict(site, case, failure)
+                    if options.v and failure:
+                        print(f"  {site.file}:{site.line}: {site.key()}: {case}: {failure}", flush=True)
 
-        verdicts = {}
-        for site, verdict in zip(mutants, pool.map(judge, mutants)):
-            if verdict != "left out":
-                verdicts[site.id] = verdict
-                if options.v:
-                    print(f"  {site.file}:{site.line}: {site.key()}: {verdict}", flush=True)
+        def reached(case):
+            return [site for site in mutants if site.id not in verdicts and measured[case].seen[site.id] & 1]
 
-    mutants = sorted((site for site in mutants if site.id in verdicts), key=lambda site: site.id)
+        def promise(case):
+            """About how many mutants it catches in a second: what others didn't catch it hardly will."""
+            return sum(0.2 ** tries[site.id] for site in reached(case)) / len(reached(case)) / measured[case].seconds
+
+        # Of a sample, those behind SAMPLED must be compiled for it; what likely reaches what is left comes first.
+        left, others = list(cases), [case for case in CASES if case not in measured]
+        while any(site.id not in verdicts for site in mutants):
+            left = [case for case in left if reached(case)]
+            if not left and others:
+                left = [others.pop(0)]
+                measured.update((case, suite.measure(case)) for case in left)
+                continue
+            if not left:
+                break
+            case = max(left, key=promise)
+            left.remove(case)
+            queue = collections.deque(reached(case))
+            if options.v:
+                print(f"{case}: {len(queue)} mutants left, {time.time() - begin:.0f} s", flush=True)
+            list(pool.map(judge, [case] * options.jobs, [queue] * options.jobs))
+
+    mutants.sort(key=lambda site: site.id)
     used, unexplained, rows = set(), [], collections.defaultdict(lambda: [0, 0])
     records = []
     for site in mutants:
-        verdict = verdicts[site.id]
+        verdict = verdicts.get(site.id)
         rows[site.file][0] += 1
         rows[site.file][1] += verdict is not None
         reason = None
         if verdict is None:
-            pattern = next((p for p in equivalents if matches(site.key(), p)), None)
+            pattern = matched(site)
             used.add(pattern)
             reason = equivalents.get(pattern)
             reaches = any(one.seen[site.id] & 1 for one in measured.values())
@@ -255,10 +296,10 @@ def main():
           f"{len(unexplained)} without a reason, {time.time() - begin:.0f} s")
     if options.json:
         options.json.write_text(json.dumps(records, indent=1) + "\n")
-    stale = [] if options.only or options.sample else sorted(set(equivalents) - used)
+    stale = [] if options.only or options.sample or options.skip_equivalents else sorted(set(equivalents) - used)
     for pattern in stale:
         print(f"equivalent.txt: '{pattern}' matches no survivor")
-    return bool(unexplained or stale or share < LEAST or not mutants)
+    return bool(unexplained or stale or not mutants or share < LEAST and not options.sample)
 
 
 if __name__ == "__main__":
