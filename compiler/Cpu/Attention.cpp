@@ -2,7 +2,8 @@
 // Keys and values of that head are packed into panels once for all blocks that follow each other; scores of a block of
 // keys lie in scratch, and maximum and denominator are carried from one block to the next (Milakov and Gimelshein,
 // "Online normalizer calculation for softmax", 2018). Blocks that no query of the tile may see are not visited:
-// trailing padding costs nothing.
+// trailing padding costs nothing. Where the processor multiplies pairs of bf16, queries, keys, values and the weights
+// of keys lie in pairs: what is said in words of 4 bytes below is an element in f32, or a pair.
 #include "compiler/Cpu/Gemm.h"
 
 using namespace mlir;
@@ -19,14 +20,19 @@ public:
   void emit();
 
 private:
-  bool readsInPlace(Value tensor) { return schedule::getMemory(tensor) && tfm::getElementType(tensor).isF32(); }
+  bool readsInPlace(Value tensor) { return schedule::getMemory(tensor) && tfm::getElementType(tensor) == getElement(); }
+  Type getElement() { return getRowType(e, e.productKind); }
+  bool hasPairs() { return e.productKind == Product::Bf16; }
   bool isRestricted() { return op.getPadding() || op.getCausal() || op.getWindow(); }
   Value f32(double value) { return e.constant(e.f32(), value); }
+  /// The word at an offset in words.
   Value at(Value base, Value offset) { return e.elementPtr(base, e.f32(), offset); }
 
   void findKeyEnd();
   void packKeys();
   void packValues();
+  /// Words of a panel of values.
+  Value getValuePanel() { return e.mul(e.div(e.roundUp(keys, kWidth), step), kWidth); }
   void emitTile(Value head, Value queryBegin, Value queryCount);
   void emitBlock(Value keyBegin, Value keyCount, Value first);
   Value emitScores(Value row, Value keyBegin, Value keyCount, Value allVisible);
@@ -39,6 +45,8 @@ private:
   Emitter &e;
   tfm::AttentionOp op;
   Value queries, keys, heads, depth, width, widthPadded, offset; // sizes; offset of the causal diagonal
+  int64_t step;                                                  // elements of a word
+  Value depthWords;
   Value packedKeys, packedValues, packedQueries, scores, sums, maxima, totals, seen;
   Value batch, kvHead, keyEnd, solid; // of the job
   Value head, queryBegin, queryCount; // of the tile
@@ -59,34 +67,36 @@ void AttentionEmitter::findKeyEnd() {
   solid = e.equal(found[0], found[1]);
 }
 
-/// K transposed, in panels of keys: panel, element of the head, key.
+/// K transposed, in panels of keys: panel, word of the head, key.
 void AttentionEmitter::packKeys() {
   Value column = e.mul(kvHead, depth);
-  auto target = [&](Value key, Value d) {
-    Value panel = e.mul(e.mul(e.div(key, kWidth), depth), kWidth);
-    return e.add(e.add(panel, e.mul(d, kWidth)), e.rem(key, kWidth));
+  auto target = [&](Value key, Value word) {
+    Value panel = e.mul(e.mul(e.div(key, kWidth), depthWords), kWidth);
+    return e.add(e.add(panel, e.mul(word, kWidth)), e.rem(key, kWidth));
   };
   auto packOne = [&](Value j) {
     e.forLanes(depth, [&](Value d) {
       Value x = e.evaluateWide(op.getKey(), {e.uniform(batch), e.uniform(j), e.lane(e.add(column, d))});
-      Value places = e.add(e.mul(e.add(e.broadcast(d), e.iota()), kWidth), e.broadcast(target(j, e.index(0))));
-      e.storeElements(x, packedKeys, e.f32(), {Index::Vector, places});
+      Value elements = e.add(e.broadcast(d), e.iota());
+      Value words = e.add(e.mul(e.div(elements, step), kWidth), e.broadcast(target(j, e.index(0))));
+      Value places = e.add(e.mul(words, step), e.rem(elements, step));
+      e.storeElements(e.narrow(x, getElement()), packedKeys, getElement(), {Index::Vector, places});
     });
   };
-  auto constant = e.getConstant(depth);
+  auto constant = e.getConstant(depthWords);
   if (!readsInPlace(op.getKey()) || !constant || *constant % e.lanes != 0)
     return e.loop(e.index(0), keyEnd, 1, packOne);
   // Squares of lanes x lanes, transposed in registers.
   Value base = e.getOperand(schedule::getMemory(op.getKey()).getArgNumber());
-  Value stride = e.mul(depth, static_cast<int64_t>(op.getKvHeads()));
+  Value stride = e.mul(depthWords, static_cast<int64_t>(op.getKvHeads()));
   Value whole = e.mul(e.div(keyEnd, e.lanes), e.lanes);
   e.loop(e.index(0), whole, e.lanes, [&](Value j) {
-    e.loop(e.index(0), depth, e.lanes, [&](Value d) {
-      Value from = at(base, e.add(e.mul(e.add(e.mul(batch, keys), j), stride), e.add(column, d)));
+    e.loop(e.index(0), depthWords, e.lanes, [&](Value d) {
+      Value from = at(base, e.add(e.mul(e.add(e.mul(batch, keys), j), stride), e.add(e.mul(kvHead, depthWords), d)));
       Values rows;
       for (int64_t i = 0; i < e.lanes; ++i) {
         Value row = at(from, e.mul(stride, i));
-        e.prefetch(at(row, depth)); // the next head's, too far from its other rows for the hardware to guess
+        e.prefetch(at(row, depthWords)); // the next head's, too far from its other rows for the hardware to guess
         rows.push_back(e.loadVector(e.f32(), row));
       }
       for (int64_t half = e.lanes / 2; half >= 1; half /= 2)
@@ -109,25 +119,39 @@ void AttentionEmitter::packKeys() {
   e.loop(whole, keyEnd, 1, packOne);
 }
 
-/// V in panels of columns: panel, key, column. Columns past the head's are 0, and so are keys that aren't real: what
-/// they hold may never have been computed, and 0 * NaN must not get into the sums.
+/// V in panels of columns: panel, word of keys, column. Columns past the head's are 0, and so are keys that aren't
+/// real: what they hold may never have been computed, and 0 * NaN must not get into the sums.
 void AttentionEmitter::packValues() {
   Value column = e.mul(kvHead, width);
-  Value panelSize = e.mul(e.roundUp(keys, kWidth), kWidth);
-  e.loop(e.index(0), keyEnd, 1, [&](Value j) {
-    Value real = op.getPadding() ? e.evaluate(op.getPadding(), {e.uniform(batch), e.uniform(j)}) : Value();
+  auto getReal = [&](Value j) {
+    return op.getPadding() ? e.evaluate(op.getPadding(), {e.uniform(batch), e.uniform(j)}) : Value();
+  };
+  auto load = [&](Value j, Value real, Value d) {
+    if (readsInPlace(op.getValue())) {
+      Value row = e.mul(e.add(e.mul(batch, keys), j), e.mul(width, static_cast<int64_t>(op.getKvHeads())));
+      Value base = e.getOperand(schedule::getMemory(op.getValue()).getArgNumber());
+      e.prefetch(e.elementPtr(base, getElement(), e.add(e.add(row, column), e.add(width, d))));
+    }
+    Value x = e.broadcast(e.evaluateWide(op.getValue(), {e.uniform(batch), e.uniform(j), e.lane(e.add(column, d))}));
+    x = e.masked(x, e.constant(x, 0));
+    return real ? e.select(real, x, e.constant(x, 0)) : x;
+  };
+  e.loop(e.index(0), keyEnd, step, [&](Value j) {
+    Value real = getReal(j), second, secondReal;
+    if (hasPairs()) { // the last key of an odd number goes with 0
+      Value next = e.add(j, 1);
+      second = e.min(next, e.sub(keyEnd, e.index(1)));
+      secondReal = e.logicalAnd(getReal(second), e.lessThan(next, keyEnd));
+    }
     e.forLanes(width, [&](Value d) {
-      if (readsInPlace(op.getValue())) {
-        Value row = e.mul(e.add(e.mul(batch, keys), j), e.mul(width, static_cast<int64_t>(op.getKvHeads())));
-        Value base = e.getOperand(schedule::getMemory(op.getValue()).getArgNumber());
-        e.prefetch(at(base, e.add(e.add(row, column), e.add(width, d))));
+      Value x = load(j, real, d);
+      if (hasPairs()) { // which are exact in their upper halves
+        Value low = e.make<arith::ShRUIOp>(e.bitcast(x, e.i32()), e.constant(e.vec(e.i32()), 16));
+        x = e.make<arith::OrIOp>(low, e.bitcast(load(second, secondReal, d), e.i32()));
       }
-      Value x = e.broadcast(e.evaluateWide(op.getValue(), {e.uniform(batch), e.uniform(j), e.lane(e.add(column, d))}));
-      x = e.masked(x, e.constant(x, 0));
-      x = real ? e.select(real, x, e.constant(x, 0)) : x;
-      Value place = e.add(e.mul(e.div(d, kWidth), panelSize), e.add(e.mul(j, kWidth), e.rem(d, kWidth)));
+      Value word = e.add(e.mul(e.div(j, step), kWidth), e.rem(d, kWidth));
       Value outer = std::exchange(e.mask, Value());
-      e.storeVector(x, at(packedValues, place));
+      e.storeVector(x, at(packedValues, e.add(e.mul(e.div(d, kWidth), getValuePanel()), word)));
       e.mask = outer;
     });
   });
@@ -163,6 +187,8 @@ Value AttentionEmitter::emitScores(Value row, Value keyBegin, Value keyCount, Va
     return e.forLanes(keyCount, initial, [&](Value j, ValueRange values) {
       Value key = e.add(keyBegin, j);
       Value s = e.loadVector(e.f32(), at(line, j));
+      if (hasPairs())
+        s = e.mulf(s, f32(op.getScale().convertToDouble()));
       if (cap > 0)
         s = e.mulf(e.make<math::TanhOp>(e.mulf(s, f32(1 / cap))), f32(cap));
       if (op.getBias())
@@ -172,7 +198,7 @@ Value AttentionEmitter::emitScores(Value row, Value keyBegin, Value keyCount, Va
         visible = e.logicalAnd(getVisible(row, key), e.mask);
         s = e.select(visible, s, least);
       }
-      if (restricted || cap > 0 || op.getBias())
+      if (restricted || cap > 0 || op.getBias() || hasPairs())
         e.storeVector(s, at(line, j));
       Values next{e.fastMax(e.masked(s, least), values[0])};
       if (restricted)
@@ -224,12 +250,13 @@ void AttentionEmitter::emitBlock(Value keyBegin, Value keyCount, Value first) {
   int64_t block = e.sizes.keyBlock, columns = e.sizes.columns;
   // Scores.
   e.loop(e.index(0), keyCount, columns, [&](Value column) {
-    Value key = e.add(keyBegin, column);
-    Value panel = e.mul(key, depth);
+    Value panel = e.mul(e.add(keyBegin, column), depthWords);
     forRowTiles(e, queryCount, e.sizes.rows, [&](Value row, Value count) {
-      GemmTile tile{at(packedQueries, e.mul(row, depth)),         e.mul(depth, 4), at(packedKeys, panel), depth,
-                    at(scores, e.add(e.mul(row, block), column)), e.index(block)};
-      tile.panelStride = columns > kWidth ? e.mul(depth, kWidth) : Value();
+      GemmTile tile{
+          at(packedQueries, e.mul(row, depthWords)),    e.mul(depthWords, 4), at(packedKeys, panel), depthWords,
+          at(scores, e.add(e.mul(row, block), column)), e.index(block)};
+      tile.panelStride = columns > kWidth ? e.mul(depthWords, kWidth) : Value();
+      tile.product = e.productKind;
       emitGemm(e, count, columns, tile, false);
     });
   });
@@ -245,9 +272,12 @@ void AttentionEmitter::emitBlock(Value keyBegin, Value keyCount, Value first) {
     Value total = e.forLanes(keyCount, zero, [&](Value j, ValueRange values) {
       Value place = at(line, j);
       Value p = expNonPositive(e, e.subf(e.loadVector(e.f32(), place), reference));
-      e.storeVector(p, place);
+      // Pairs take half of the place, behind which the next ones are read.
+      e.storeElements(e.narrow(p, getElement()), line, getElement(), e.lane(j));
       return Values{e.addf(values[0], e.masked(p, zero))};
     })[0];
+    if (hasPairs())
+      e.store(e.constant(getElement(), 0), e.elementPtr(line, getElement(), keyCount));
     Value sum = e.reduce(vector::CombiningKind::ADD, total);
     e.store(greatest, at(maxima, row));
     e.ifThen(first, [&] { e.store(sum, at(totals, row)); });
@@ -261,17 +291,18 @@ void AttentionEmitter::emitBlock(Value keyBegin, Value keyCount, Value first) {
     });
   });
   // Weighted values.
-  Value panelSize = e.mul(e.roundUp(keys, kWidth), kWidth);
+  Value panelSize = getValuePanel();
   e.loop(e.index(0), width, columns, [&](Value column) {
     Value panel = e.mul(e.div(column, kWidth), panelSize);
     forRowTiles(e, queryCount, e.sizes.rows, [&](Value row, Value count) {
       GemmTile tile{at(scores, e.mul(row, block)),
                     e.index(block * 4),
-                    at(packedValues, e.add(panel, e.mul(keyBegin, kWidth))),
-                    keyCount,
+                    at(packedValues, e.add(panel, e.mul(e.div(keyBegin, step), kWidth))),
+                    e.ceilDiv(keyCount, step),
                     at(sums, e.add(e.mul(row, widthPadded), column)),
                     widthPadded};
       tile.panelStride = columns > kWidth ? panelSize : Value();
+      tile.product = e.productKind;
       e.ifThen(first, [&] { emitGemm(e, count, columns, tile, false); });
       e.ifThen(e.logicalNot(first), [&] { emitGemm(e, count, columns, tile, true); });
     });
@@ -352,12 +383,14 @@ void AttentionEmitter::emitRow(Value row) {
 
 void AttentionEmitter::emitTile(Value tileHead, Value begin, Value count) {
   head = tileHead, queryBegin = begin, queryCount = count;
-  // The queries, scaled, so that their products with the keys are the scores.
+  // The queries, scaled, so that their products with the keys are the scores; in bf16 these are scaled, or the queries
+  // would be rounded again.
   e.loop(e.index(0), count, 1, [&](Value i) {
     e.forLanes(depth, [&](Value d) {
       Index column = e.lane(e.add(e.mul(head, depth), d));
       Value x = e.evaluateWide(op.getQuery(), {e.uniform(batch), e.uniform(e.add(begin, i)), column});
-      e.storeVector(e.mulf(x, f32(op.getScale().convertToDouble())), at(packedQueries, e.add(e.mul(i, depth), d)));
+      x = hasPairs() ? x : e.mulf(x, f32(op.getScale().convertToDouble()));
+      e.storeElements(e.narrow(x, getElement()), packedQueries, getElement(), e.lane(e.add(e.mul(i, depth), d)));
     });
   });
   e.loop(e.index(0), count, 1, [&](Value row) {
@@ -387,6 +420,7 @@ void AttentionEmitter::emit() {
   auto headCount = static_cast<int64_t>(op.getHeads()), kvCount = static_cast<int64_t>(op.getKvHeads());
   queries = q[1], keys = k[1], heads = e.index(headCount);
   depth = e.div(q[2], headCount), width = e.div(v[2], kvCount), widthPadded = e.roundUp(width, e.sizes.columns);
+  step = getStepDepth(e.productKind), depthWords = e.div(depth, step);
   offset = op.getOffset() ? e.getDim(op.getOffset()->getDims()[0]) : e.sub(keys, queries);
   Value keysPadded = e.roundUp(keys, e.sizes.columns), blockRows = e.index(e.sizes.queryRows);
   packedKeys = e.takeScratch(e.mul(depth, keysPadded));

@@ -66,6 +66,15 @@ Value Emitter::takeScratch(Value count) {
   return part;
 }
 
+Value Emitter::narrow(Value value, Type elementType) {
+  auto from = dyn_cast<VectorType>(value.getType());
+  if (!target.bf16 || !elementType.isBF16() || !from || !from.getElementType().isF32() || from.getNumElements() != 16)
+    return Elements::narrow(value, elementType);
+  return make<LLVM::CallIntrinsicOp>(Type(vec(elementType)), b.getStringAttr("llvm.x86.avx512bf16.cvtneps2bf16.512"),
+                                     ValueRange{value})
+      .getResult(0);
+}
+
 void Emitter::forReadRows(const Dim &rows, Value begin, Value count, llvm::function_ref<void(Value)> body) {
   BlockArgument readRows = schedule::getReadRows(kernel, rows);
   if (!readRows)

@@ -32,6 +32,9 @@ public:
   mlir::LLVM::LLVMFuncOp getHelper(llvm::StringRef name, llvm::ArrayRef<Type> arguments,
                                    llvm::function_ref<void(ValueRange)> build);
 
+  /// To bf16 in one instruction where there is one, which takes subnormal values for 0 as all arithmetic here does.
+  Value narrow(Value value, Type elementType) override;
+
 private:
   void recordFault(Value outside, Value raw, const Index &flat, Value limit, int32_t operand) override;
 

@@ -144,6 +144,15 @@ static Product getContractionProduct(ArrayRef<Contraction> contractions, const C
 }
 
 Product schedule::getProduct(const KernelPlan &plan, const CpuTarget &target) {
+  if (plan.strategy == Strategy::Attention) {
+    auto op = cast<tfm::AttentionOp>(plan.anchors[0]);
+    auto isBf16 = [](Value value) { return tfm::getElementType(value).isBF16(); };
+    auto width = tfm::getDims(op.getQuery())[2].getConstant();
+    bool hasPairs = width && *width % (2 * static_cast<int64_t>(op.getHeads())) == 0;
+    return target.bf16 && hasPairs && isBf16(op.getQuery()) && isBf16(op.getKey()) && isBf16(op.getValue())
+               ? Product::Bf16
+               : Product::F32;
+  }
   if (plan.strategy != Strategy::Contraction)
     return Product::F32;
   std::vector<Contraction> contractions;
