@@ -88,6 +88,11 @@ Value CodeBuilder::fastMax(Value a, Value c) {
   return make<arith::SelectOp>(make<arith::CmpFOp>(arith::CmpFPredicate::OGT, a, c), a, c);
 }
 
+Value CodeBuilder::fastMin(Value a, Value c) {
+  unify(a, c);
+  return make<arith::SelectOp>(make<arith::CmpFOp>(arith::CmpFPredicate::OLT, a, c), a, c);
+}
+
 Value CodeBuilder::broadcast(Value value) {
   return isVector(value) ? value : Value(make<vector::BroadcastOp>(vec(value.getType()), value));
 }

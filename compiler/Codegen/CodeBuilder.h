@@ -80,6 +80,7 @@ public:
   Value exp(Value a) { return make<mlir::math::ExpOp>(a); }
   /// a > c ? a : c in one instruction: c where either is NaN.
   Value fastMax(Value a, Value c);
+  Value fastMin(Value a, Value c); // a < c ? a : c, likewise
 
   template <typename Op> Value binary(Value a, Value c) {
     unify(a, c);

@@ -44,6 +44,9 @@ private:
   int64_t getTileRows() { return cpu::getTileRows(e.sizes, e.productKind); }
   void packRow(Value batch, Value row, Value position);
   void emitColumns(const schedule::Group &group, Value tileOffset, Value tileCount);
+  void emitQuantizedColumns();
+  std::vector<Operand> getOperands(const schedule::Group &group);
+  Value getColumns(const Contraction &c, Value column);
   void emitWholeRows();
   /// For each run of tiles with one job (batch, chunk): its number and its rows.
   void forJobs(Value begin, Value end, llvm::function_ref<void(Value job, Value rowBegin, Value rowEnd)> body);
@@ -242,15 +245,14 @@ void ContractionEmitter::packRow(Value batch, Value row, Value position) {
   if (integers) {
     auto [scale, zero] = quantizeRow(e, first.activation, depth, kept, load, [&](Value k, Value codes) {
       // What lies behind the row is written over by the next one's, or multiplied by 0.
-      Value wide = e.make<arith::FPToSIOp>(e.vec(e.i32()), codes);
-      e.storeVector(e.make<arith::TruncIOp>(e.vec(type), wide), e.elementPtr(target, type, k));
+      e.storeVector(e.make<arith::TruncIOp>(e.vec(type), codes), e.elementPtr(target, type, k));
     });
     e.store(scale, e.elementPtr(rowScales, e.f32(), position));
     e.store(e.make<arith::FPToSIOp>(e.i32(), zero), e.elementPtr(rowZeros, e.i32(), position));
     return;
   }
   auto [scale, zero] = quantizeRow(e, first.activation, depth, floatRow, load, [&](Value k, Value codes) {
-    e.storeVector(codes, e.elementPtr(floatRow, e.f32(), k));
+    e.storeVector(e.make<arith::SIToFPOp>(e.vec(e.f32()), codes), e.elementPtr(floatRow, e.f32(), k));
   });
   e.forLanes(depth, [&, scale = scale, zero = zero](Value k) {
     Value codes = e.loadVector(e.f32(), e.elementPtr(floatRow, e.f32(), k));
@@ -449,18 +451,30 @@ void ContractionEmitter::emitEpilogue(ArrayRef<Operand> operands, const schedule
     e.overrides.erase(operand.c.op->getResult(0).getAsOpaquePointer());
 }
 
-void ContractionEmitter::emitColumns(const schedule::Group &group, Value tileOffset, Value tileCount) {
+/// A group's contractions, with buffers for their sums and for panels that are decoded.
+std::vector<ContractionEmitter::Operand> ContractionEmitter::getOperands(const schedule::Group &group) {
   std::vector<Operand> operands;
   for (Operation *op : group.anchors) {
     Operand operand{*schedule::getContraction(op), {}, {}, {}};
     operand.n = getN(operand.c);
     operands.push_back(operand);
   }
+  for (Operand &operand : operands)
+    operand.buffer = e.takeScratch(e.index(e.sizes.rows * e.sizes.columns));
+  return operands;
+}
+
+/// The panels of a weight, from a column on.
+Value ContractionEmitter::getColumns(const Contraction &c, Value column) {
+  Value base = e.getOperand(cast<BlockArgument>(c.rhs).getArgNumber());
+  return e.elementPtr(base, e.f32(), e.mul(column, steps));
+}
+
+void ContractionEmitter::emitColumns(const schedule::Group &group, Value tileOffset, Value tileCount) {
+  std::vector<Operand> operands = getOperands(group);
   Value begin = e.max(e.sub(e.tileBegin, tileOffset), e.index(0));
   Value end = e.min(e.sub(e.tileEnd, tileOffset), tileCount);
   Value chunks = e.max(e.ceilDiv(operands[0].n, e.sizes.tileColumns), e.index(1));
-  for (Operand &operand : operands)
-    operand.buffer = e.takeScratch(e.index(e.sizes.rows * e.sizes.columns));
   Values packedPanels;
   for (Operand &operand : operands) {
     if (schedule::isDecoded(operand.c))
@@ -480,14 +494,79 @@ void ContractionEmitter::emitColumns(const schedule::Group &group, Value tileOff
         if (target)
           packPanels(operand.c, batch, columnBegin, e.sub(columnEnd, columnBegin), target);
         else
-          operand.panels = e.elementPtr(e.getOperand(cast<BlockArgument>(operand.c.rhs).getArgNumber()), e.f32(),
-                                        e.mul(columnBegin, steps));
-        if (integers)
-          findScales(operand);
+          operand.panels = getColumns(operand.c, columnBegin);
       }
       forRowBlocks(batch, rowBegin, rowEnd, [&](Value begin, Value count) {
         lhs = getRows(batch, begin, count);
         emitBlock(operands, group, batch, begin, count, columnBegin, columnEnd);
+      });
+    });
+  });
+}
+
+/// Tiles: batch, block of rows, chunk of columns of all groups, rows. A block's rows are quantized once for all columns
+/// that are computed here.
+void ContractionEmitter::emitQuantizedColumns() {
+  std::vector<std::pair<std::vector<Operand>, Value>> groups; // and its chunks
+  Value chunks = e.index(0), scratch = e.scratchNext;
+  for (const schedule::Group &group : e.plan.groups) {
+    e.scratchNext = scratch; // groups don't run at once
+    std::vector<Operand> operands = getOperands(group);
+    for (Operand &operand : operands) {
+      if (schedule::isDecoded(operand.c))
+        operand.panels = e.takeScratch(e.mul(depth, e.sizes.columns));
+      if (integers)
+        findScales(operand);
+    }
+    Value count = e.max(e.ceilDiv(operands[0].n, e.sizes.tileColumns), e.index(1));
+    groups.emplace_back(std::move(operands), count);
+    chunks = e.add(chunks, count);
+  }
+  Value rowTiles = e.max(e.ceilDiv(rows, e.sizes.tileRows), e.index(1)), perBatch = e.mul(rowTiles, chunks);
+  int64_t perBlock = std::max<int64_t>(e.sizes.blockRows / e.sizes.tileRows, 1);
+  Value blockTiles = e.mul(chunks, perBlock);
+  auto ceilDiv = [&](Value a, Value c) { return e.div(e.add(a, e.sub(c, e.index(1))), c); };
+  auto emitPiece = [&](Value batch, Value rowBegin, Value rowEnd, Value chunkBegin, Value chunkEnd) {
+    forRowBlocks(batch, rowBegin, rowEnd, [&](Value begin, Value count) {
+      lhs = getRows(batch, begin, count);
+      Value offset = e.index(0);
+      for (auto [group, entry] : llvm::zip_equal(e.plan.groups, groups)) {
+        auto &[operands, groupChunks] = entry;
+        Value from = e.max(e.sub(chunkBegin, offset), e.index(0));
+        Value to = e.min(e.sub(chunkEnd, offset), groupChunks);
+        offset = e.add(offset, groupChunks);
+        std::vector<Operand> here = operands;
+        Value columnBegin = e.mul(from, e.sizes.tileColumns);
+        Value columnEnd = e.min(e.mul(to, e.sizes.tileColumns), here[0].n);
+        const schedule::Group &which = group;
+        e.ifThen(e.lessThan(from, to), [&] {
+          for (Operand &operand : here)
+            if (schedule::getPanel(operand.c.rhs) && !schedule::isDecoded(operand.c))
+              operand.panels = getColumns(operand.c, columnBegin);
+          emitBlock(here, which, batch, begin, count, columnBegin, columnEnd);
+        });
+      }
+    });
+  };
+  e.loop(e.div(e.tileBegin, perBatch), ceilDiv(e.tileEnd, perBatch), 1, [&](Value batch) {
+    Value base = e.mul(batch, perBatch);
+    Value from = e.max(e.sub(e.tileBegin, base), e.index(0)), to = e.min(e.sub(e.tileEnd, base), perBatch);
+    e.loop(e.div(from, blockTiles), ceilDiv(to, blockTiles), 1, [&](Value block) {
+      Value tiles = e.mul(block, blockTiles), firstRow = e.mul(block, perBlock);
+      Value count = e.min(e.sub(rowTiles, firstRow), e.index(perBlock)); // of tiles of rows in the block
+      Value end = e.min(e.sub(to, tiles), e.mul(count, chunks));
+      // A part of a chunk's rows, then whole chunks, then a part again.
+      e.loop(e.index(0), e.index(3), 1, {e.max(e.sub(from, tiles), e.index(0))}, [&](Value, ValueRange state) {
+        Value at = state[0], chunk = e.div(at, count), row = e.rem(at, count);
+        Value isWhole = e.logicalAnd(e.equal(row, e.index(0)), e.lessThan(e.sub(e.add(at, count), e.index(1)), end));
+        Value chunkEnd = e.select(isWhole, e.div(end, count), e.add(chunk, 1));
+        Value rowEnd = e.select(isWhole, count, e.min(e.add(row, e.sub(end, at)), count));
+        e.ifThen(e.lessThan(at, end), [&] {
+          emitPiece(batch, e.mul(e.add(firstRow, row), e.sizes.tileRows),
+                    e.min(e.mul(e.add(firstRow, rowEnd), e.sizes.tileRows), rows), chunk, chunkEnd);
+        });
+        Value next = e.select(isWhole, e.mul(chunkEnd, count), e.add(at, e.sub(rowEnd, row)));
+        return Values{e.select(e.lessThan(at, end), next, at)};
       });
     });
   });
@@ -581,6 +660,8 @@ void ContractionEmitter::emit() {
     readNumbers = e.takeScratch(e.mul(rows, 2));
   if (e.plan.wholeRows)
     return emitWholeRows();
+  if (first.activation && llvm::all_of(contractions, [](const Contraction &c) { return schedule::getPanel(c.rhs); }))
+    return emitQuantizedColumns();
   Value offset = e.index(0), rowTiles = e.ceilDiv(rows, e.sizes.tileRows), scratch = e.scratchNext;
   for (const schedule::Group &group : e.plan.groups) {
     Value chunks = e.ceilDiv(getN(*schedule::getContraction(group.anchors[0])), e.sizes.tileColumns);

@@ -37,25 +37,34 @@ std::pair<Value, Value> cpu::quantizeRow(Emitter &e, Attribute activation, Value
     scale = quantizer.scale;
     row = Value();
   } else {
+    // Times 0 what is NaN or infinite is NaN, and stays it in a sum.
     Value zeros = e.constant(e.vec(e.f32()), 0);
-    Values range = e.forLanes(depth, {zeros, zeros}, [&](Value k, ValueRange values) {
+    Values range = e.forLanes(depth, {zeros, zeros, zeros}, [&](Value k, ValueRange values) {
       Value x = load(k);
       if (row)
         e.storeVector(x, e.elementPtr(row, e.f32(), k));
       x = e.masked(x, zeros);
-      return Values{e.minf(values[0], x), e.maxf(values[1], x)}; // which keep a NaN
+      return Values{e.fastMin(x, values[0]), e.fastMax(x, values[1]), e.fma(x, zeros, values[2])};
     });
-    quantizer = getQuantizer(e, cast<tfm::DynamicAttr>(activation), e.reduce(vector::CombiningKind::MINIMUMF, range[0]),
-                             e.reduce(vector::CombiningKind::MAXIMUMF, range[1]));
-    scale = e.addf(quantizer.scale, e.subf(quantizer.scale, quantizer.scale)); // NaN if it isn't finite
+    quantizer = getQuantizer(e, cast<tfm::DynamicAttr>(activation), e.reduce(vector::CombiningKind::MINNUMF, range[0]),
+                             e.reduce(vector::CombiningKind::MAXNUMF, range[1]));
+    scale = e.addf(quantizer.scale, e.reduce(vector::CombiningKind::ADD, range[2]));
+    scale = e.addf(scale, e.subf(scale, scale)); // NaN if it isn't finite
   }
+  // Adding 1.5 * 2^23 rounds to nearest, halves to even, and leaves the integer in the low bits.
+  constexpr double kRound = 12582912, kRoundBits = 0x4b400000, kFar = 1 << 20;
   Value inverse = e.divf(e.constant(e.f32(), 1), quantizer.scale);
+  Value zero = e.make<arith::FPToSIOp>(e.i32(), quantizer.zero);
+  Value offset = e.broadcast(e.make<arith::SubIOp>(zero, e.constant(e.i32(), kRoundBits)));
   e.forLanes(depth, [&](Value k) {
     Value x = row ? e.loadVector(e.f32(), e.elementPtr(row, e.f32(), k)) : load(k);
-    Value code = e.addf(e.make<math::RoundEvenOp>(e.mulf(x, inverse)), quantizer.zero);
-    code = e.fastMax(code, e.constant(code, quantizer.least)); // of a NaN the least
-    Value most = e.constant(code, quantizer.most);
-    code = e.select(e.make<arith::CmpFOp>(arith::CmpFPredicate::OLT, code, most), code, most);
+    x = e.mulf(x, inverse);
+    if (isa<tfm::StaticAttr>(activation)) // which may be anything
+      x = e.fastMin(e.fastMax(x, e.constant(x, -kFar)), e.constant(x, kFar));
+    Value code = e.bitcast(e.addf(x, e.constant(e.f32(), kRound)), e.i32());
+    code = e.make<arith::AddIOp>(code, offset);
+    code = e.make<arith::MaxSIOp>(code, e.constant(code, quantizer.least));
+    code = e.make<arith::MinSIOp>(code, e.constant(code, quantizer.most));
     Value mask = std::exchange(e.mask, Value());
     store(k, code);
     e.mask = mask;

@@ -179,8 +179,6 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
       CpuTarget target = *parseCpuTarget(name);
       TileSizes sizes = getTileSizes(target);
       Product product = getProduct(*plan, target);
-      if (plan->strategy == Strategy::Contraction && getContraction(plan->anchors[0])->activation)
-        sizes.tileColumns *= 4; // each tile quantizes its rows again
       Formulas formulas = getFormulas(kernel, *plan, sizes, product);
       if (!formulas.tiles.isValid() || !formulas.scratch.isValid())
         return kernel.emitOpError("has dimensions whose product is too large");
