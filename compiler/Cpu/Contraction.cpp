@@ -40,7 +40,12 @@ private:
     Value begin, row, rows, column, count, next; // `next`: the columns after these
   };
   void emitProduct(const Operand &operand, const Tile &at, Value share, Value target, Value stride);
-  Value loadSums(const Operand &operand, Value memory, const Index &flat, Value position, const Index &column);
+  /// What belongs to columns of integers.
+  struct Column {
+    Value scales, codeSums;
+  };
+  Column loadColumn(const Operand &operand, const Index &column);
+  Value loadSums(Value memory, const Index &flat, Value position, const Column &column);
   int64_t getTileRows() { return cpu::getTileRows(e.sizes, e.productKind); }
   void packRow(Value batch, Value row, Value position);
   void emitColumns(const schedule::Group &group, Value tileOffset, Value tileCount);
@@ -333,18 +338,23 @@ void ContractionEmitter::findScales(Operand &operand) {
   operand.codeSums = e.elementPtr(operand.scales, e.f32(), columns);
 }
 
+ContractionEmitter::Column ContractionEmitter::loadColumn(const Operand &operand, const Index &column) {
+  if (!integers)
+    return {};
+  return {e.loadElements(operand.scales, e.f32(), column), e.loadElements(operand.codeSums, e.i32(), column)};
+}
+
 /// Sums at an element of memory, finished: of integers without the zero point's part, and scaled. `position` is the
-/// row's among the packed ones, `column` the matrix'.
-Value ContractionEmitter::loadSums(const Operand &operand, Value memory, const Index &flat, Value position,
-                                   const Index &column) {
+/// row's among the packed ones.
+Value ContractionEmitter::loadSums(Value memory, const Index &flat, Value position, const Column &column) {
   if (!integers)
     return e.loadElements(memory, e.f32(), flat);
-  Value sums = e.loadElements(memory, e.i32(), flat), codeSums = e.loadElements(operand.codeSums, e.i32(), column);
+  Value sums = e.loadElements(memory, e.i32(), flat);
   Value zero = e.load(e.i32(), e.elementPtr(rowZeros, e.i32(), position));
-  sums = e.binary<arith::SubIOp>(sums, e.binary<arith::MulIOp>(codeSums, zero));
+  sums = e.binary<arith::SubIOp>(sums, e.binary<arith::MulIOp>(column.codeSums, zero));
   Value value = e.make<arith::SIToFPOp>(Elements::isVector(sums) ? Type(e.vec(e.f32())) : e.f32(), sums);
   value = e.mulf(value, e.load(e.f32(), e.elementPtr(rowScales, e.f32(), position)));
-  return e.mulf(value, e.loadElements(operand.scales, e.f32(), column));
+  return e.mulf(value, column.scales);
 }
 
 void ContractionEmitter::forJobs(Value begin, Value end, llvm::function_ref<void(Value, Value, Value)> body) {
@@ -410,20 +420,30 @@ void ContractionEmitter::emitEpilogue(ArrayRef<Operand> operands, const schedule
                                       Value rowBegin, Value rowCount, Value columnBegin, Value columnCount) {
   auto n = e.getConstant(operands[0].n);
   bool whole = n && *n % e.sizes.columns == 0;
-  auto emitRow = [&](Value i) {
-    Value row = getRow(e.add(rowBegin, i));
+  // Rows inside columns, so that what belongs to a column is loaded once.
+  using Body = llvm::function_ref<void(Value)>;
+  auto emitRows = [&](llvm::function_ref<void(Body)> forRows) {
     auto emitVector = [&](Value position) {
-      for (const Operand &operand : operands)
-        e.override(operand.c.op->getResult(0), [=](ArrayRef<Index> indices) {
-          Index place = e.lane(e.add(e.mul(i, e.sizes.columns), position));
-          Value packed = integers ? e.sub(e.add(rowBegin, i), blockBegin) : Value();
-          Value sum = loadSums(operand, operand.buffer, place, packed, e.lane(e.add(columnBegin, position)));
-          return addBias(operand.c, sum, indices);
-        });
       Index column = e.lane(e.add(columnBegin, position), e.lanes);
-      Indices at = getResultIndices(operands[0].c, batch, row, column);
-      for (unsigned result : group.results)
-        e.storeResult(result, e.evaluate(e.getResults()[result], at), at);
+      std::vector<Column> columns;
+      for (const Operand &operand : operands) {
+        columns.push_back(loadColumn(operand, column));
+        if (auto linear = dyn_cast<tfm::LinearOp>(operand.c.op); linear && linear.getBias())
+          e.evaluate(linear.getBias(), column); // which is remembered
+      }
+      forRows([&](Value i) {
+        Value packed = integers ? e.sub(e.add(rowBegin, i), blockBegin) : Value();
+        Index place = e.lane(e.add(e.mul(i, e.sizes.columns), position));
+        for (auto [operand, here] : llvm::zip_equal(operands, columns)) {
+          const Operand *of = &operand;
+          e.override(of->c.op->getResult(0), [=, here = here](ArrayRef<Index> indices) {
+            return addBias(of->c, loadSums(of->buffer, place, packed, here), indices);
+          });
+        }
+        Indices at = getResultIndices(operands[0].c, batch, getRow(e.add(rowBegin, i)), column);
+        for (unsigned result : group.results)
+          e.storeResult(result, e.evaluate(e.getResults()[result], at), at);
+      });
     };
     if (whole) {
       for (int64_t position = 0; position < e.sizes.columns; position += e.lanes)
@@ -438,11 +458,13 @@ void ContractionEmitter::emitEpilogue(ArrayRef<Operand> operands, const schedule
     unrolled = 0;
   std::function<void(int64_t)> choose = [&](int64_t skipped) {
     if (skipped == unrolled)
-      return e.loop(e.index(0), rowCount, 1, emitRow);
+      return emitRows([&](Body body) { e.loop(e.index(0), rowCount, 1, body); });
     Value full = e.equal(rowCount, e.index(rows - skipped));
     e.ifThen(full, [&] {
-      for (int64_t i = 0; i < rows - skipped; ++i)
-        emitRow(e.index(i));
+      emitRows([&](Body body) {
+        for (int64_t i = 0; i < rows - skipped; ++i)
+          body(e.index(i));
+      });
     });
     e.ifThen(e.logicalNot(full), [&] { choose(skipped + 1); });
   };
@@ -616,8 +638,7 @@ void ContractionEmitter::emitWholeRows() {
             Values dims = e.getDims(result);
             Index place = e.linearize(indices.drop_front(leading), ArrayRef<Value>(dims).drop_front(leading));
             Index flat = e.add(e.uniform(e.mul(i, stride)), place);
-            Value sum = loadSums(operand, operand.buffer, flat, i, place);
-            return addBias(operand.c, sum, indices);
+            return addBias(operand.c, loadSums(operand.buffer, flat, i, loadColumn(operand, place)), indices);
           });
         }
         emitRow(e, rowBuffers, e.add(e.mul(batch, rows), getRow(e.add(blockBegin, i))));

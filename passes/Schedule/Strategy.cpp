@@ -42,7 +42,7 @@ std::optional<CpuTarget> schedule::parseCpuTarget(StringRef target) {
 TileSizes schedule::getTileSizes(const CpuTarget &target) {
   if (target.level == "x86-64-v3")
     return {8, 6, 16, 8, 48, 8, 128, 24, 128};
-  return {16, 14, 32, 1, 56, 8, 128, 28, 128};
+  return {16, 14, 32, 1, 56, 8, 128, 14, 512};
 }
 
 namespace {
