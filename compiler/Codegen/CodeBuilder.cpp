@@ -93,6 +93,39 @@ Value CodeBuilder::fastMin(Value a, Value c) {
   return make<arith::SelectOp>(make<arith::CmpFOp>(arith::CmpFPredicate::OLT, a, c), a, c);
 }
 
+Value CodeBuilder::reduce(vector::CombiningKind kind, Value vector) {
+  auto type = cast<VectorType>(vector.getType());
+  if (!isa<FloatType>(type.getElementType()))
+    return make<vector::ReductionOp>(kind, vector);
+  auto combine = [&](Value a, Value c) -> Value {
+    switch (kind) {
+    case vector::CombiningKind::ADD:
+      return make<arith::AddFOp>(a, c);
+    case vector::CombiningKind::MUL:
+      return make<arith::MulFOp>(a, c);
+    case vector::CombiningKind::MAXNUMF:
+      return make<arith::MaxNumFOp>(a, c);
+    case vector::CombiningKind::MINNUMF:
+      return make<arith::MinNumFOp>(a, c);
+    case vector::CombiningKind::MAXIMUMF:
+      return make<arith::MaximumFOp>(a, c);
+    case vector::CombiningKind::MINIMUMF:
+      return make<arith::MinimumFOp>(a, c);
+    default:
+      llvm_unreachable("a kind that combines floats");
+    }
+  };
+  for (int64_t half = type.getNumElements() / 2; half >= 1; half /= 2) {
+    SmallVector<int64_t> low, high;
+    for (int64_t i = 0; i < half; ++i) {
+      low.push_back(i);
+      high.push_back(half + i);
+    }
+    vector = combine(make<vector::ShuffleOp>(vector, vector, low), make<vector::ShuffleOp>(vector, vector, high));
+  }
+  return extract(vector, 0);
+}
+
 Value CodeBuilder::broadcast(Value value) {
   return isVector(value) ? value : Value(make<vector::BroadcastOp>(vec(value.getType()), value));
 }

@@ -93,7 +93,8 @@ public:
   Value iota(); // 0, 1, ... of i64
   Value extract(Value vector, int64_t lane) { return make<mlir::vector::ExtractOp>(vector, lane); }
   Value insert(Value scalar, Value vector, int64_t lane) { return make<mlir::vector::InsertOp>(scalar, vector, lane); }
-  Value reduce(mlir::vector::CombiningKind kind, Value vector) { return make<mlir::vector::ReductionOp>(kind, vector); }
+  /// Floats in halves: LLVM would go lane by lane.
+  Value reduce(mlir::vector::CombiningKind kind, Value vector);
   /// Lanes below `count`.
   Value laneMask(Value count);
   /// acc op value, only in the lanes of the current mask.

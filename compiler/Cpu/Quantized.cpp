@@ -37,19 +37,22 @@ std::pair<Value, Value> cpu::quantizeRow(Emitter &e, Attribute activation, Value
     scale = quantizer.scale;
     row = Value();
   } else {
-    // Times 0 what is NaN or infinite is NaN, and stays it in a sum.
-    Value zeros = e.constant(e.vec(e.f32()), 0);
-    Values range = e.forLanes(depth, {zeros, zeros, zeros}, [&](Value k, ValueRange values) {
+    Value zeros = e.constant(e.vec(e.f32()), 0), none = e.constant(e.vec(e.i32()), 0);
+    Values range = e.forLanes(depth, {zeros, zeros, none}, [&](Value k, ValueRange values) {
       Value x = load(k);
       if (row)
         e.storeVector(x, e.elementPtr(row, e.f32(), k));
       x = e.masked(x, zeros);
-      return Values{e.fastMin(x, values[0]), e.fastMax(x, values[1]), e.fma(x, zeros, values[2])};
+      Value magnitude = e.make<arith::AndIOp>(e.bitcast(x, e.i32()), e.constant(none, 0x7fffffff));
+      return Values{e.fastMin(x, values[0]), e.fastMax(x, values[1]), e.make<arith::MaxUIOp>(magnitude, values[2])};
     });
+    // The greatest bits are those of a NaN or an infinity, where there is one.
+    Value greatest = e.bitcast(e.reduce(vector::CombiningKind::MAXUI, range[2]), e.f32());
     quantizer = getQuantizer(e, cast<tfm::DynamicAttr>(activation), e.reduce(vector::CombiningKind::MINNUMF, range[0]),
                              e.reduce(vector::CombiningKind::MAXNUMF, range[1]));
-    scale = e.addf(quantizer.scale, e.reduce(vector::CombiningKind::ADD, range[2]));
-    scale = e.addf(scale, e.subf(scale, scale)); // NaN if it isn't finite
+    scale = quantizer.scale;
+    for (Value x : {greatest, quantizer.scale}) // NaN if one isn't finite
+      scale = e.addf(scale, e.subf(x, x));
   }
   // Adding 1.5 * 2^23 rounds to nearest, halves to even, and leaves the integer in the low bits.
   constexpr double kRound = 12582912, kRoundBits = 0x4b400000, kFar = 1 << 20;
