@@ -307,9 +307,11 @@ void cpu::emitGemm(Emitter &e, Value rows, int64_t columns, const GemmTile &tile
 
 void cpu::forRowTiles(Emitter &e, Value rows, int64_t most, llvm::function_ref<void(Value, Value)> body) {
   Value tiles = e.max(e.ceilDiv(rows, most), e.index(1));
-  Value size = e.div(rows, tiles), larger = e.rem(rows, tiles); // so many tiles have one row more
-  e.loop(e.index(0), tiles, 1, [&](Value tile) {
-    Value begin = e.add(e.mul(tile, size), e.min(tile, larger));
-    body(begin, e.select(e.lessThan(tile, larger), e.add(size, 1), size));
+  // No remainder, which LLVM would take in the innermost loop that uses it.
+  Value size = e.div(rows, tiles), larger = e.sub(rows, e.mul(size, tiles)); // so many tiles have one row more
+  e.loop(e.index(0), tiles, 1, {e.index(0)}, [&](Value tile, ValueRange begin) {
+    Value count = e.select(e.lessThan(tile, larger), e.add(size, 1), size);
+    body(begin[0], count);
+    return Values{e.add(begin[0], count)};
   });
 }
