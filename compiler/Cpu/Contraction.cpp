@@ -3,9 +3,8 @@
 // transpose); the rhs lies in panels of columns, as a weight or packed a chunk at a time (a matmul's, an im2col'd
 // input). A register tile's accumulators go through a small buffer in L1 to the epilogue, which reads them by an
 // override: it costs a store and a load per K multiply-adds, and the tile's code is shared by all kernels.
-#include "compiler/Cpu/Gemm.h"
+#include "compiler/Cpu/Packed.h"
 #include "compiler/Cpu/Quantized.h"
-#include "compiler/Package/Layout.h"
 #include "dialects/Tfm/Formats.h"
 #include <numeric>
 
@@ -33,11 +32,12 @@ private:
     Value n, panels, buffer, scales = {}, codeSums = {};
   };
   void findScales(Operand &operand);
-  void decodePanels(const Operand &operand, Value column);
-  Values loadCodes(Value row, tfm::IntFormatAttr format);
+  /// Decodes the panels of a tile's columns, from `column` of the matrix on, where several tiles of rows read them.
+  void decodeColumns(const Operand &operand, Value column, Value rowCount);
   /// A tile of the product: rows from `row` of the block that begins at `begin`, columns from `column` of `count`.
   struct Tile {
     Value begin, row, rows, column, count, next; // `next`: the columns after these
+    Value rowCount, columnBegin;                 // rows of the block; the matrix' column of column 0
   };
   void emitProduct(const Operand &operand, const Tile &at, Value share, Value target, Value stride);
   /// What belongs to columns of integers.
@@ -265,71 +265,6 @@ void ContractionEmitter::packRow(Value batch, Value row, Value position) {
   });
 }
 
-/// The panels of a tile's columns, from `column` of the matrix on, in f32.
-void ContractionEmitter::decodePanels(const Operand &operand, Value column) {
-  auto type = cast<RankedTensorType>(operand.c.rhs.getType());
-  auto format = cast<tfm::IntFormatAttr>(type.getEncoding());
-  package::PackedPanels at = package::getPackedPanels(type, schedule::getPanel(operand.c.rhs));
-  Value base = e.getOperand(cast<BlockArgument>(operand.c.rhs).getArgNumber());
-  int64_t rowBytes = kWidth * format.getBits() / 8;
-  for (int64_t offset = 0; offset < e.sizes.columns; offset += kWidth) {
-    // Past the last panel, that once more: nothing reads its columns.
-    Value first = e.min(e.add(column, offset), e.index(at.columns - kWidth));
-    Value codes = e.bytePtr(base, e.mul(e.mul(e.div(first, kWidth), depth), rowBytes));
-    Value target = e.elementPtr(operand.panels, e.f32(), e.mul(depth, offset));
-    e.loop(e.index(0), depth, at.group, [&](Value begin) {
-      Values scales, zeros;
-      Value group = e.add(e.mul(e.div(begin, at.group), at.columns), first);
-      for (int64_t v = 0; v < kWidth; v += e.lanes) {
-        Index place = e.lane(e.add(group, v));
-        scales.push_back(e.widen(e.loadElements(e.bytePtr(base, e.index(at.scales)), format.getScale(), place)));
-        if (format.getZeroPoints()) {
-          Value zero = e.loadElements(e.bytePtr(base, e.index(at.zeros)), e.i8(), place);
-          zeros.push_back(e.make<arith::ExtUIOp>(e.vec(e.i32()), zero));
-        }
-      }
-      Value end = e.min(e.add(begin, at.group), depth);
-      e.loop(begin, end, 1, [&](Value k) {
-        Values values = loadCodes(e.bytePtr(codes, e.mul(k, rowBytes)), format);
-        for (auto [v, code] : llvm::enumerate(values)) {
-          if (format.getZeroPoints())
-            code = e.make<arith::SubIOp>(code, zeros[v]);
-          Value value = e.mulf(e.make<arith::SIToFPOp>(e.vec(e.f32()), code), scales[v]);
-          e.storeVector(value, e.elementPtr(target, e.f32(), e.add(e.mul(k, kWidth), v * e.lanes)));
-        }
-      });
-    });
-  }
-}
-
-/// A panel's row of codes, as vectors of i32.
-Values ContractionEmitter::loadCodes(Value row, tfm::IntFormatAttr format) {
-  bool isUnsigned = format.getZeroPoints();
-  Values values;
-  if (format.getBits() == 8) {
-    for (int64_t v = 0; v < kWidth; v += e.lanes) {
-      Value bytes = e.loadVector(e.i8(), e.bytePtr(row, e.index(v)));
-      values.push_back(isUnsigned ? Value(e.make<arith::ExtUIOp>(e.vec(e.i32()), bytes))
-                                  : Value(e.make<arith::ExtSIOp>(e.vec(e.i32()), bytes)));
-    }
-    return values;
-  }
-  auto half = [&](Type element) { return VectorType::get({kWidth / 2}, element); };
-  Value bytes = e.make<arith::ExtUIOp>(half(e.i32()), e.load(half(e.i8()), row));
-  Value low = e.make<arith::AndIOp>(bytes, e.constant(bytes, 15));
-  Value high = e.make<arith::ShRUIOp>(bytes, e.constant(bytes, 4));
-  if (!isUnsigned)
-    for (Value *codes : {&low, &high}) {
-      Value sign = e.constant(bytes, 8);
-      *codes = e.make<arith::SubIOp>(e.make<arith::XOrIOp>(*codes, sign), sign);
-    }
-  if (e.lanes == kWidth / 2)
-    return {low, high};
-  SmallVector<int64_t> all(kWidth);
-  std::iota(all.begin(), all.end(), 0);
-  return {e.make<vector::ShuffleOp>(low, high, all)};
-}
-
 /// The columns' scales and sums of codes, which lie behind the panels.
 void ContractionEmitter::findScales(Operand &operand) {
   Value columns = e.roundUp(operand.n, kWidth);
@@ -390,11 +325,25 @@ void ContractionEmitter::emitProduct(const Operand &operand, const Tile &at, Val
   GemmTile tile{picks ? lhs : e.bytePtr(lhs, e.mul(at.row, rowStride)), rowStride, panels, steps, target, stride};
   tile.panelStride = panelStride;
   tile.rows = picks ? e.elementPtr(readNumbers, e.i64(), e.add(at.begin, at.row)) : Value();
+  if (decodes) {
+    // In the tile, where no other one has use for the decoded panels.
+    Value isOnly = e.lessThan(at.rowCount, e.index(getTileRows() + 1));
+    e.ifThen(isOnly, [&] {
+      emitPackedGemm(e, cast<BlockArgument>(operand.c.rhs), e.add(at.columnBegin, at.column), at.rows, tile);
+    });
+    return e.ifThen(e.logicalNot(isOnly), [&] { emitGemm(e, at.rows, e.sizes.columns, tile, false); });
+  }
   tile.ahead = ahead, tile.aheadStep = aheadStep;
   tile.product = e.productKind;
   if (e.productKind == Product::HalfWeights)
     tile.half = tfm::getHalfType(operand.c.rhs.getType());
   emitGemm(e, at.rows, e.sizes.columns, tile, false);
+}
+
+void ContractionEmitter::decodeColumns(const Operand &operand, Value column, Value rowCount) {
+  if (schedule::isDecoded(operand.c))
+    e.ifThen(e.lessThan(e.index(getTileRows()), rowCount),
+             [&] { decodePanels(e, cast<BlockArgument>(operand.c.rhs), depth, column, operand.panels); });
 }
 
 /// Computes rows [rowBegin, rowBegin + rowCount) by columns [columnBegin, columnEnd), panels and lhs being in place.
@@ -404,12 +353,11 @@ void ContractionEmitter::emitBlock(MutableArrayRef<Operand> operands, const sche
   Value count = e.sub(columnEnd, columnBegin), share = getShare(rowCount);
   e.loop(e.index(0), count, columns, [&](Value column) {
     for (const Operand &operand : operands)
-      if (schedule::isDecoded(operand.c))
-        decodePanels(operand, e.add(columnBegin, column));
+      decodeColumns(operand, e.add(columnBegin, column), rowCount);
     forRowTiles(e, rowCount, getTileRows(), [&](Value row, Value tileRows) {
       for (Operand &operand : operands)
-        emitProduct(operand, {rowBegin, row, tileRows, column, count, e.add(column, columns)}, share, operand.buffer,
-                    e.index(columns));
+        emitProduct(operand, {rowBegin, row, tileRows, column, count, e.add(column, columns), rowCount, columnBegin},
+                    share, operand.buffer, e.index(columns));
       Value tileColumns = e.min(e.sub(count, column), e.index(columns));
       emitEpilogue(operands, group, batch, e.add(rowBegin, row), tileRows, e.add(columnBegin, column), tileColumns);
     });
@@ -622,10 +570,9 @@ void ContractionEmitter::emitWholeRows() {
           // After the last columns come the first ones again, for the next block of rows.
           Value next = e.add(column, e.sizes.columns);
           next = e.select(e.lessThan(next, operand.n), next, e.index(0));
-          if (schedule::isDecoded(operand.c))
-            decodePanels(operand, column);
+          decodeColumns(operand, column, count);
           forRowTiles(e, count, getTileRows(), [&](Value row, Value tileRows) {
-            emitProduct(operand, {blockBegin, row, tileRows, column, operand.n, next}, share,
+            emitProduct(operand, {blockBegin, row, tileRows, column, operand.n, next, count, e.index(0)}, share,
                         e.elementPtr(operand.buffer, e.f32(), e.add(e.mul(row, stride), column)), stride);
           });
         });

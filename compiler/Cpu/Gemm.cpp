@@ -287,22 +287,25 @@ static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool 
 }
 
 void cpu::emitGemm(Emitter &e, Value rows, int64_t columns, const GemmTile &tile, bool accumulate) {
-  auto call = [&](int64_t count) {
+  forRowCount(e, rows, getTileRows(e.sizes, tile.product), [&](int64_t count) {
     e.make<LLVM::CallOp>(getTile(e, count, columns, accumulate, tile), getOperands(tile));
-  };
+  });
+}
+
+void cpu::forRowCount(Emitter &e, Value rows, int64_t most, llvm::function_ref<void(int64_t)> tile) {
   if (auto constant = e.getConstant(rows))
-    return call(*constant);
+    return tile(*constant);
   std::function<void(int64_t)> choose = [&](int64_t count) {
     if (count == 1)
-      return call(1);
+      return tile(1);
     auto ifOp = e.make<scf::IfOp>(e.equal(rows, e.index(count)), true);
     OpBuilder::InsertionGuard guard(e.b);
     e.b.setInsertionPoint(ifOp.thenBlock()->getTerminator());
-    call(count);
+    tile(count);
     e.b.setInsertionPoint(ifOp.elseBlock()->getTerminator());
     choose(count - 1);
   };
-  choose(getTileRows(e.sizes, tile.product));
+  choose(most);
 }
 
 void cpu::forRowTiles(Emitter &e, Value rows, int64_t most, llvm::function_ref<void(Value, Value)> body) {

@@ -29,6 +29,9 @@ int64_t getTileRows(const schedule::TileSizes &sizes, Product product);
 /// schedule's. An element's operations depend on neither, so a partial tile gives the same bits.
 void emitGemm(Emitter &e, Value rows, int64_t columns, const GemmTile &tile, bool accumulate);
 
+/// Calls `tile` with the number of rows, at most `most`, as a constant.
+void forRowCount(Emitter &e, Value rows, int64_t most, llvm::function_ref<void(int64_t count)> tile);
+
 /// Cuts rows into register tiles of at most so many and nearly one size, so that no small, slow one is left over.
 void forRowTiles(Emitter &e, Value rows, int64_t most, llvm::function_ref<void(Value begin, Value count)> body);
 

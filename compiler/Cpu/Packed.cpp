@@ -1,0 +1,167 @@
+// Packed weights, panel by panel into memory or step by step into a register tile.
+#include "compiler/Cpu/Packed.h"
+#include "compiler/Package/Layout.h"
+#include "dialects/Tfm/Formats.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::cpu;
+
+static constexpr int64_t kWidth = schedule::kPanelWidth;
+
+namespace {
+/// Reads the panels of a tile's columns.
+class Reader {
+public:
+  /// `base`: the weight's memory; `column`: the tile's first.
+  Reader(Emitter &e, BlockArgument weight, Value base, Value depth, Value column)
+      : e(e), format(cast<tfm::IntFormatAttr>(tfm::getFormat(weight.getType()))),
+        at(package::getPackedPanels(cast<RankedTensorType>(weight.getType()), schedule::getPanel(weight))), base(base),
+        rowBytes(kWidth * format.getBits() / 8) {
+    for (int64_t offset = 0; offset < e.sizes.columns; offset += kWidth) {
+      // Past the last panel, that once more: nothing reads its columns.
+      first.push_back(e.min(e.add(column, offset), e.index(at.columns - kWidth)));
+      codes.push_back(e.bytePtr(base, e.mul(e.mul(e.div(first.back(), kWidth), depth), rowBytes)));
+    }
+  }
+
+  int64_t getPanels() { return first.size(); }
+  int64_t getGroup() { return at.group; }
+
+  /// What the elements of a group of K have in common, vector by vector of a panel.
+  struct Group {
+    Values scales, zeros;
+  };
+  Group loadGroup(int64_t panel, Value begin) {
+    Group group;
+    Value place = e.add(e.mul(e.div(begin, at.group), at.columns), first[panel]);
+    for (int64_t v = 0; v < kWidth; v += e.lanes) {
+      Index lanes = e.lane(e.add(place, v));
+      group.scales.push_back(e.widen(e.loadElements(e.bytePtr(base, e.index(at.scales)), format.getScale(), lanes)));
+      if (format.getZeroPoints()) {
+        Value zero = e.loadElements(e.bytePtr(base, e.index(at.zeros)), e.i8(), lanes);
+        group.zeros.push_back(e.make<arith::ExtUIOp>(e.vec(e.i32()), zero));
+      }
+    }
+    return group;
+  }
+
+  /// A row of a panel, in f32.
+  Values loadRow(int64_t panel, Value k, const Group &group) {
+    Values values = loadCodes(e.bytePtr(codes[panel], e.mul(k, rowBytes)));
+    for (auto [v, value] : llvm::enumerate(values)) {
+      if (format.getZeroPoints())
+        value = e.make<arith::SubIOp>(value, group.zeros[v]);
+      value = e.mulf(e.make<arith::SIToFPOp>(e.vec(e.f32()), value), group.scales[v]);
+    }
+    return values;
+  }
+
+private:
+  /// As vectors of i32.
+  Values loadCodes(Value row) {
+    bool isUnsigned = format.getZeroPoints();
+    Values values;
+    if (format.getBits() == 8) {
+      for (int64_t v = 0; v < kWidth; v += e.lanes) {
+        Value bytes = e.loadVector(e.i8(), e.bytePtr(row, e.index(v)));
+        values.push_back(isUnsigned ? Value(e.make<arith::ExtUIOp>(e.vec(e.i32()), bytes))
+                                    : Value(e.make<arith::ExtSIOp>(e.vec(e.i32()), bytes)));
+      }
+      return values;
+    }
+    // Codes of the first half of the columns are in the low bits: up to the sign and down again.
+    auto half = [&](Type element) { return VectorType::get({kWidth / 2}, element); };
+    Value bytes = e.make<arith::ExtUIOp>(half(e.i32()), e.load(half(e.i8()), row));
+    auto extend = [&](Value codes, ArrayRef<int32_t> shifts) -> Value {
+      auto type = cast<VectorType>(codes.getType());
+      Value up = e.make<arith::ConstantOp>(DenseElementsAttr::get(type, shifts)), down = e.constant(codes, 28);
+      codes = e.make<arith::ShLIOp>(codes, up);
+      return isUnsigned ? Value(e.make<arith::ShRUIOp>(codes, down)) : Value(e.make<arith::ShRSIOp>(codes, down));
+    };
+    if (e.lanes == kWidth / 2)
+      return {extend(bytes, 28), extend(bytes, 24)};
+    SmallVector<int64_t> twice;
+    SmallVector<int32_t> shifts;
+    for (int64_t i = 0; i < kWidth; ++i) {
+      twice.push_back(i % (kWidth / 2));
+      shifts.push_back(i < kWidth / 2 ? 28 : 24);
+    }
+    return {extend(e.make<vector::ShuffleOp>(bytes, bytes, twice), shifts)};
+  }
+
+  Emitter &e;
+  tfm::IntFormatAttr format;
+  package::PackedPanels at;
+  Value base;
+  int64_t rowBytes;
+  Values first, codes; // of each panel: its column, where its codes begin
+};
+} // namespace
+
+void cpu::decodePanels(Emitter &e, BlockArgument weight, Value depth, Value column, Value target) {
+  Reader reader(e, weight, e.getOperand(weight.getArgNumber()), depth, column);
+  for (int64_t panel = 0; panel < reader.getPanels(); ++panel) {
+    Value to = e.elementPtr(target, e.f32(), e.mul(depth, panel * kWidth));
+    e.loop(e.index(0), depth, reader.getGroup(), [&](Value begin) {
+      Reader::Group group = reader.loadGroup(panel, begin);
+      e.loop(begin, e.min(e.add(begin, reader.getGroup()), depth), 1, [&](Value k) {
+        for (auto [v, value] : llvm::enumerate(reader.loadRow(panel, k, group)))
+          e.storeVector(value, e.elementPtr(to, e.f32(), e.add(e.mul(k, kWidth), v * e.lanes)));
+      });
+    });
+  }
+}
+
+static LLVM::LLVMFuncOp getTile(Emitter &e, BlockArgument weight, int64_t rows, ValueRange operands, bool picks) {
+  // All that the code depends on.
+  auto type = cast<RankedTensorType>(weight.getType());
+  auto format = cast<tfm::IntFormatAttr>(tfm::getFormat(type));
+  package::PackedPanels at = package::getPackedPanels(type, schedule::getPanel(weight));
+  std::string name;
+  llvm::raw_string_ostream os(name);
+  os << "packed.int" << format.getBits() << "." << format.getScale() << (format.getZeroPoints() ? ".zero" : "") << "."
+     << type.getNumElements() << "." << at.columns << "." << at.group << "." << rows << "x" << e.sizes.columns
+     << (picks ? ".rows" : "");
+  auto types = llvm::map_to_vector(operands, [](Value operand) { return operand.getType(); });
+  return e.getHelper(name, types, [&](ValueRange arguments) {
+    Value a = arguments[0], strideA = arguments[1], depth = arguments[2], c = arguments[3], strideC = arguments[4];
+    Reader reader(e, weight, arguments[5], depth, arguments[6]);
+    Values rowsOfA;
+    for (int64_t r = 0; r < rows; ++r) {
+      Value number = picks ? e.load(e.i64(), e.elementPtr(arguments[7], e.i64(), e.index(r))) : e.index(r);
+      rowsOfA.push_back(e.bytePtr(a, e.mul(strideA, number)));
+    }
+    int64_t vectors = e.sizes.columns / e.lanes;
+    Values initial(rows * vectors, e.constant(e.vec(e.f32()), 0));
+    Values sums = e.loop(e.index(0), depth, reader.getGroup(), initial, [&](Value begin, ValueRange state) {
+      SmallVector<Reader::Group, 2> groups;
+      for (int64_t panel = 0; panel < reader.getPanels(); ++panel)
+        groups.push_back(reader.loadGroup(panel, begin));
+      Value end = e.min(e.add(begin, reader.getGroup()), depth);
+      return e.loop(begin, end, 1, state, [&](Value k, ValueRange values) {
+        Values next(values), weights;
+        for (int64_t panel = 0; panel < reader.getPanels(); ++panel)
+          weights.append(reader.loadRow(panel, k, groups[panel]));
+        for (int64_t r = 0; r < rows; ++r) {
+          Value x = e.broadcast(e.load(e.f32(), e.elementPtr(rowsOfA[r], e.f32(), k)));
+          for (int64_t v = 0; v < vectors; ++v)
+            next[r * vectors + v] = e.fma(x, weights[v], next[r * vectors + v]);
+        }
+        return next;
+      });
+    });
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t v = 0; v < vectors; ++v)
+        e.storeVector(sums[r * vectors + v], e.elementPtr(c, e.f32(), e.add(e.mul(strideC, r), v * e.lanes)));
+  });
+}
+
+void cpu::emitPackedGemm(Emitter &e, BlockArgument weight, Value column, Value rows, const GemmTile &tile) {
+  Values operands{tile.a, tile.strideA, tile.steps, tile.c, tile.strideC, e.getOperand(weight.getArgNumber()), column};
+  if (tile.rows)
+    operands.push_back(tile.rows);
+  forRowCount(e, rows, getTileRows(e.sizes, tile.product), [&](int64_t count) {
+    e.make<LLVM::CallOp>(getTile(e, weight, count, operands, static_cast<bool>(tile.rows)), operands);
+  });
+}

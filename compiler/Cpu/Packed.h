@@ -1,0 +1,15 @@
+// Weights of 4- and 8-bit codes that lie in panels (package::getPackedPanels), decoded as they are read: value = (code
+// - zero) * scale, rounded to f32. Then they are factors as any other, so that both ways below give the same bits.
+#pragma once
+#include "compiler/Cpu/Gemm.h"
+
+namespace lathe::cpu {
+
+/// Writes the panels of a tile's columns, from `column` of the matrix on, in f32: `depth` rows of each.
+void decodePanels(Emitter &e, mlir::BlockArgument weight, Value depth, Value column, Value target);
+
+/// A tile whose right side is decoded in registers: of few rows, for which storing it would not pay. Of the tile's
+/// fields the right side's (b, panelStride, ahead) are not read. Product::F32.
+void emitPackedGemm(Emitter &e, mlir::BlockArgument weight, Value column, Value rows, const GemmTile &tile);
+
+} // namespace lathe::cpu
