@@ -185,11 +185,74 @@ static LogicalResult importQLinearMatMul(Node &node) {
                            tfm::getElementType(zero)));
 }
 
+/// Bytes [..., n] of codes, low bits first, as i32 [rows, columns], without what fills the last byte of a row.
+static Value unpackCodes(Node &node, Value bytes, int64_t bits, const Dim &rows, const Dim &columns) {
+  if (!bytes)
+    return {};
+  Type i32 = node.builder.getI32Type();
+  Value wide = node.cast(bytes, i32);
+  SmallVector<Dim> dims = tfm::getDims(wide);
+  dims.push_back(Dim(1));
+  SmallVector<Value> parts;
+  for (int64_t shift = 0; shift < 8; shift += bits) {
+    Value part = shift ? node.binary<tfm::DivOp>(wide, node.scalar(1 << shift, i32)) : wide;
+    if (bits < 8)
+      part = node.binary<tfm::AndOp>(part, node.scalar((1 << bits) - 1, i32));
+    parts.push_back(node.reshape(part, dims));
+  }
+  Dim all = Dim::product(tfm::getDims(wide)) * Dim(8 / bits);
+  auto width = all.exactDiv(rows.getConstant().value_or(0));
+  if (!width || !width->isConstant() || !columns.isConstant() || *width->getConstant() < *columns.getConstant()) {
+    node.error() << "expected codes of " << bits << " bits for [" << rows.str() << ", " << columns.str() << "], got "
+                 << bytes.getType();
+    return {};
+  }
+  Value matrix = node.reshape(node.concat(parts, dims.size() - 1), {rows, *width});
+  return *width == columns ? matrix : node.slice(matrix, {Dim(0), Dim(0)}, {rows, columns});
+}
+
+/// a times the transposed matrix [N, K] that blocks of codes along K are: (code - zero point) * scale.
+static LogicalResult importMatMulNBits(Node &node) {
+  if (failed(node.expectInputs(3, 6)))
+    return failure();
+  int64_t k = node.getInt("K", 0), n = node.getInt("N", 0), bits = node.getInt("bits", 4);
+  int64_t block = node.getInt("block_size", 0);
+  if (k < 1 || n < 1 || block < 1 || (bits != 2 && bits != 4 && bits != 8))
+    return node.error() << "expected positive K, N and block_size, and 2, 4 or 8 bits, got K = " << k << ", N = " << n
+                        << ", block_size = " << block << ", bits = " << bits;
+  if (node.has(4))
+    return node.error() << "g_idx, an order of the columns, is not supported; hint: quantize without act-order";
+  if (node.has(3) && !isa<IntegerType>(node.getElementType(3)))
+    return node.error() << "expected zero points in codes, got " << node.getElementType(3);
+  Dim blocks = llvm::divideCeil(k, block);
+  SmallVector<Dim> dims{Dim(n), Dim(k)};
+  Value codes = unpackCodes(node, node.get(1), bits, n, k), zero;
+  Value scale = node.get(2);
+  if (!codes || !scale)
+    return failure();
+  Type real = tfm::getElementType(scale);
+  if (Dim::product(tfm::getDims(scale)) != Dim(n) * blocks)
+    return node.error() << "expected " << n << " x " << blocks.str() << " scales, got " << scale.getType();
+  scale = spread(node, node.reshape(scale, {Dim(n), blocks}), dims, 1, block);
+  if (node.has(3))
+    zero = spread(node, unpackCodes(node, node.get(3), bits, n, blocks), dims, 1, block);
+  else
+    zero = node.scalar(1 << (bits - 1), node.builder.getI32Type());
+  if (!scale || !zero)
+    return failure();
+  Value weight = node.binary<tfm::MulOp>(node.cast(node.binary<tfm::SubOp>(codes, zero), real), scale);
+  Value product = node.matmul(node.get(0), node.transpose(weight, {1, 0}));
+  return node.set(node.has(5) ? node.binary<tfm::AddOp>(product, node.get(5)) : product);
+}
+
 ArrayRef<OpEntry> lathe::onnxfile::getQuantizationOps() {
   static const OpEntry ops[] = {
-      {"QuantizeLinear", importQuantizeLinear},         {"DequantizeLinear", importDequantizeLinear},
-      {"DynamicQuantizeLinear", importDynamicQuantize}, {"MatMulInteger", importMatMulInteger},
+      {"QuantizeLinear", importQuantizeLinear},
+      {"DequantizeLinear", importDequantizeLinear},
+      {"DynamicQuantizeLinear", importDynamicQuantize},
+      {"MatMulInteger", importMatMulInteger},
       {"QLinearMatMul", importQLinearMatMul},
+      {"MatMulNBits", importMatMulNBits, nullptr, 1, 1000, kMicrosoft},
   };
   return ops;
 }

@@ -30,7 +30,8 @@ static Value getOrAdd(PatternRewriter &rewriter, GetOp get, WeightOp like, const
 
 Value simplify::deriveReshape(PatternRewriter &rewriter, GetOp get, RankedTensorType type) {
   auto weight = SymbolTable::lookupNearestSymbolFrom<WeightOp>(get, get.getWeightAttr());
-  if (!weight || weight.getTensorType().getNumElements() != type.getNumElements())
+  if (!weight || weight.getTensorType().getEncoding() ||
+      weight.getTensorType().getNumElements() != type.getNumElements())
     return {};
   Attribute source = weight.getSource();
   if (auto elements = dyn_cast<DenseElementsAttr>(source))
@@ -43,7 +44,7 @@ Value simplify::deriveReshape(PatternRewriter &rewriter, GetOp get, RankedTensor
 
 Value simplify::deriveSlice(PatternRewriter &rewriter, GetOp get, int64_t axis, int64_t start, int64_t size) {
   auto weight = SymbolTable::lookupNearestSymbolFrom<WeightOp>(get, get.getWeightAttr());
-  if (!weight)
+  if (!weight || weight.getTensorType().getEncoding())
     return {};
   RankedTensorType from = weight.getTensorType();
   SmallVector<int64_t> shape(from.getShape());

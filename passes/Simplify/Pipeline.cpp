@@ -11,6 +11,7 @@ void lathe::buildSimplifyPipeline(OpPassManager &manager, const SimplifyOptions 
   manager.addPass(createCSEPass());
   manager.addPass(createCanonicalizePass());
   if (options.recover) {
+    manager.addPass(createRecoverQuantizedPass());
     manager.addPass(createRecoverLinearPass());
     manager.addPass(createRecoverNormsPass());
     manager.addPass(createRecoverActivationsPass());

@@ -18,6 +18,16 @@ def CanonicalizePass : Simplify_Pass<"lathe-canonicalize"> {
     moves slices towards their source and transposes into matmul's flags, so that one computation has one spelling.
   }];
 }
+def RecoverQuantizedPass : Simplify_Pass<"lathe-recover-quantized"> {
+  let summary = "weights stored as integers as weights in a format, products of quantized inputs as linears";
+  let description = [{
+    A matrix that is dequantized when the model runs (DequantizeLinear, MatMulNBits) is a weight in #tfm.int with the same
+    values, where linears and lookups are all that reads it. QuantizeLinear and DequantizeLinear before a linear with such a
+    weight, by one scale, are its activation, #tfm.static. A product of integers (MatMulInteger) that is made real is a
+    linear whose input is the codes, which #tfm.static of scale 1 keeps, less the zero point times the sums of the columns:
+    exact, but for the rounding of sums beyond 2^24 to f32.
+  }];
+}
 def RecoverLinearPass : Simplify_Pass<"lathe-recover-linear"> {
   let summary = "matmul by a weight, and what is added to it, as tfm.linear; packed projections split";
   let description = [{

@@ -64,7 +64,9 @@ struct TieWeightsPass : lathe::impl::TieWeightsPassBase<TieWeightsPass> {
           get.setWeight(other.getSymName());
         return true;
       }
-      bool transposed = otherType.getDimSize(0) == type.getDimSize(1) &&
+      // In a format, elements are no bytes that could be compared.
+      bool transposed = !type.getEncoding() && !otherType.getEncoding() &&
+                        otherType.getDimSize(0) == type.getDimSize(1) &&
                         isTransposed(bytes, *otherBytes, type.getDimSize(0), type.getDimSize(1), width);
       if (transposed && tieTransposed(gets[weight.getSymName()], other))
         return true;
