@@ -8,19 +8,21 @@
 using namespace mlir;
 using namespace lathe;
 using schedule::Contraction;
+using schedule::Product;
 
 namespace {
 /// 1e9 in a second.
 struct Speed {
-  double products; // operations of products in f32
-  double integers; // of 8-bit codes; `narrow` where a weight's have at most 7 bits
-  double narrow;
-  double halves;    // of f16 or bf16
+  double f32, halfWeights, bf16, words, bytes, vnni; // operations of products, by schedule::Product
   double unpacked;  // elements of weights that lie in panels of codes, and of tables in 8 bits, decoded
   double decoded;   // of others in a format
   double quantized; // elements of rows, quantized
-  double bytes;     // from memory
+  double memory;    // bytes
   double launch;    // launches
+
+  double get(Product product) const {
+    return std::array{f32, halfWeights, bf16, words, bytes, vnni}[static_cast<size_t>(product)];
+  }
 };
 } // namespace
 
@@ -28,10 +30,10 @@ struct Speed {
 /// says of an A100, at half of the peak: no device has been measured.
 static Speed getSpeed(StringRef target) {
   if (schedule::isCudaTarget(target))
-    return {9700, 312000, 312000, 156000, 2000, 2000, 2000, 1000, 2e-4};
-  if (target == "x86-64-v4")
-    return {115, 160, 210, 70, 8, 2, 5, 15, 5e-4};
-  return {114, 134, 210, 70, 8, 2, 5, 15, 5e-4};
+    return {9700, 156000, 156000, 312000, 312000, 312000, 2000, 2000, 2000, 1000, 2e-4};
+  if (target == "x86-64-v3")
+    return {114, 107, 107, 132, 200, 200, 8, 2, 5, 15, 5e-4};
+  return {115, 108, 224, 160, 206, 370, 8, 2, 5, 15, 5e-4};
 }
 
 static double getCount(const Dim &dim) { return static_cast<double>(dim.getConstant().value_or(1)); }
@@ -41,25 +43,28 @@ static double getBytes(Value value) {
   return static_cast<double>(tfm::getByteSize(cast<RankedTensorType>(value.getType())).value_or(0));
 }
 
-static double getProductSeconds(const Contraction &c, const Speed &speed, int64_t tileRows) {
-  double rows = getCount(c.batch) * getCount(c.m), elements = getCount(c.n) * getCount(c.k);
-  Attribute format = tfm::getFormat(c.rhs.getType());
-  auto integers = dyn_cast_or_null<tfm::IntFormatAttr>(format);
-  double rate = speed.products, seconds = 0;
-  if (schedule::isInteger(c))
-    rate = integers && integers.getBits() < 8 ? speed.narrow : speed.integers;
-  else if (!tfm::getElementType(c.lhs).isF32())
-    rate = speed.halves;
-  if (format && !schedule::isInteger(c)) // each tile decodes what it multiplies by
-    seconds += elements * std::ceil(rows / tileRows) / (schedule::isDecoded(c) ? speed.unpacked : speed.decoded);
+static double getProductSeconds(const Contraction &c, const Speed &speed, Product product, int64_t tileRows) {
+  double rows = getCount(c.batch) * getCount(c.m), elements = getCount(c.n) * getCount(c.k), seconds = 0;
+  bool isInPanels = schedule::isDecoded(c) || tfm::getHalfType(c.rhs.getType());
+  if (tfm::getFormat(c.rhs.getType()) && !schedule::isInteger(product)) // each tile decodes what it multiplies by
+    seconds += elements * std::ceil(rows / tileRows) / (isInPanels ? speed.unpacked : speed.decoded);
   if (c.activation)
     seconds += rows * getCount(c.k) / speed.quantized;
-  return (seconds + 2 * rows * elements / rate) * 1e-9;
+  return (seconds + 2 * rows * elements / speed.get(product)) * 1e-9;
+}
+
+/// How a CUDA device multiplies, which the schedule doesn't say.
+static Product getCudaProduct(const Contraction &c) {
+  auto integers = dyn_cast_or_null<tfm::IntFormatAttr>(tfm::getFormat(c.rhs.getType()));
+  if (c.activation && integers)
+    return Product::Vnni;
+  return tfm::getElementType(c.lhs).isF32() ? Product::F32 : Product::Bf16;
 }
 
 FailureOr<double> lathe::predictSeconds(kernel::FuncOp kernel, StringRef target) {
   Speed speed = getSpeed(target);
   int64_t tileRows = 128;
+  Product product = Product::F32;
   if (!schedule::isCudaTarget(target)) {
     kernel::ScheduleAttr schedule = kernel.getSchedule(target);
     if (!schedule)
@@ -68,16 +73,21 @@ FailureOr<double> lathe::predictSeconds(kernel::FuncOp kernel, StringRef target)
     if (failed(sizes))
       return failure();
     tileRows = sizes->tileRows;
+    auto plan = schedule::planKernel(kernel);
+    if (failed(plan))
+      return failure();
+    product = schedule::getProduct(*plan, *schedule::parseCpuTarget(target));
   }
   double work = 0, bytes = 0;
   for (Operation &op : kernel.getBody().front()) {
     if (auto contraction = schedule::getContraction(&op))
-      work += getProductSeconds(*contraction, speed, tileRows);
+      work += getProductSeconds(*contraction, speed,
+                                schedule::isCudaTarget(target) ? getCudaProduct(*contraction) : product, tileRows);
     else if (auto attention = dyn_cast<tfm::AttentionOp>(op)) // at about half of the speed of a product
       work += 4e-9 * getCount(tfm::getDims(attention.getKey())[1]) *
               (getCount(Dim::product(tfm::getDims(attention.getQuery()))) +
                getCount(Dim::product(tfm::getDims(attention.getResult())))) /
-              speed.products;
+              speed.f32;
     auto embedding = dyn_cast<tfm::EmbeddingOp>(op);
     for (Value operand : op.getOperands())
       if (isa<BlockArgument>(operand) && !(embedding && operand == embedding.getTable()))
@@ -94,5 +104,5 @@ FailureOr<double> lathe::predictSeconds(kernel::FuncOp kernel, StringRef target)
   }
   for (Value result : kernel.getBody().front().getTerminator()->getOperands())
     bytes += getBytes(result);
-  return std::max(work, bytes / speed.bytes * 1e-9) + 1e-9 / speed.launch;
+  return std::max(work, bytes / speed.memory * 1e-9) + 1e-9 / speed.launch;
 }
