@@ -21,34 +21,33 @@ using namespace lathe::simplify;
 /// Inputs of so many channels at most: their sums fit 32 bits.
 static constexpr int64_t kMostChannels = 65536;
 
-/// The weight that a value is computed from by constants alone; null where something else takes part, or none does, or
-/// its bytes can't be read.
-static WeightOp getConstantRoot(Value value) {
-  WeightOp root;
+/// Whether a value is computed from constants and weights alone, whose bytes can be read; `root` is one of the weights,
+/// if there is one.
+static bool isConstant(Value value, WeightOp &root) {
   SmallVector<Value> pending{value};
   while (!pending.empty()) {
     Operation *op = pending.pop_back_val().getDefiningOp();
     if (!op || op->getNumResults() != 1 || !cast<RankedTensorType>(op->getResult(0).getType()).hasStaticShape() ||
         !isPure(op) || !reference::isSupported(op))
-      return {};
+      return false;
     auto get = dyn_cast<GetOp>(op);
     if (get) {
       auto weight = SymbolTable::lookupNearestSymbolFrom<WeightOp>(get, get.getWeightAttr());
       if (!weight || weight.getTensorType().getEncoding())
-        return {};
+        return false;
       auto bytes = op->getContext()->getLoadedDialect<TfmDialect>()->getWeights().getBytes(weight);
       if (!bytes) {
         llvm::consumeError(bytes.takeError());
-        return {};
+        return false;
       }
       root = root ? root : weight;
     }
     pending.append(op->operand_begin(), op->operand_end());
   }
-  return root;
+  return true;
 }
 
-/// What getConstantRoot found to be computable.
+/// What isConstant found to be computable.
 static FailureOr<reference::Tensor> compute(Value value) {
   SmallVector<reference::Tensor> operands;
   for (Value operand : value.getDefiningOp()->getOperands()) {
@@ -143,9 +142,9 @@ struct DequantizedWeight : OpRewritePattern<MulOp> {
       auto real = op->getOperand(side).getDefiningOp<CastOp>();
       if (!real || !isa<IntegerType>(tfm::getElementType(real.getInput())) || real.getType() != type)
         continue;
-      WeightOp root = getConstantRoot(real.getInput());
+      WeightOp root, other;
       Value scale = op->getOperand(1 - side);
-      if (root && (getConstantRoot(scale) || getWeightOrConstant(scale)))
+      if (isConstant(real.getInput(), root) && root && isConstant(scale, other))
         return rewriteTo(op, root, real.getInput(), scale, rewriter);
     }
     return failure();
@@ -307,8 +306,8 @@ struct IntegerProduct : OpRewritePattern<CastOp> {
     if (!codes || type.getRank() != 2 || !type.hasStaticShape() || type.getNumElements() == 0 ||
         (zero && Dim::product(tfm::getDims(zero)) != Dim(1)))
       return failure();
-    WeightOp root = getConstantRoot(product.getRhs());
-    if (!root)
+    WeightOp root;
+    if (!isConstant(product.getRhs(), root) || !root)
       return failure();
     auto integers = computeMatrix<int64_t>(product.getRhs(), type.getShape(), reference::loadIntegers);
     bool isTransposed = product.getTransposeB();
