@@ -359,6 +359,8 @@ llvm::FailureOr<Recipe> Parser::run() {
       failUnknown(name, "key", {"stages"});
       continue;
     }
+    if (hasStages) // told already
+      continue;
     hasStages = true;
     if (!expect(value, Node::List, "a list of stages, each behind a dash"))
       continue;
