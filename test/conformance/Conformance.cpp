@@ -84,6 +84,11 @@ Tensor makeInput(Type type, ArrayRef<int64_t> shape, const Fill &fill, unsigned 
       values[i] = i % columns < length && !(fill.kind == Fill::Holes && rows == 1 && length > 8 && i == 3);
     }
   }
+  if (fill.kind == Fill::Suffixes) {
+    int64_t columns = shape.back();
+    for (int64_t i = 0; i < count; ++i)
+      values[i] = i % columns >= std::min(columns - 1, 5 + i / columns * 5);
+  }
   if (fill.kind == Fill::Special && isFloat) {
     const double specials[] = {NAN, INFINITY, -INFINITY, 0.0, -0.0, 0.5, -0.5, 1.5, 2.5, -1.0};
     for (int64_t i = 1; i < count; i += 3)

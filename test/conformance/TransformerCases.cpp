@@ -21,7 +21,7 @@ const std::vector<Binding> kCaches = {{{"batch", 1}, {"sequence", 1}, {"past", 0
 const std::vector<Binding> kFew = {{{"batch", 1}, {"sequence", 1}}, {{"batch", 3}, {"sequence", 13}}};
 // Sequences of several tiles of every skeleton of attention.
 const std::vector<Binding> kFar = {
-    {{"batch", 1}, {"sequence", 300}}, {{"batch", 2}, {"sequence", 150}}, {{"batch", 1}, {"sequence", 192}}};
+    {{"batch", 1}, {"sequence", 257}}, {{"batch", 2}, {"sequence", 150}}, {{"batch", 1}, {"sequence", 192}}};
 std::string text(int64_t value) { return std::to_string(value); }
 
 void addContractions(std::vector<Case> &cases) {
@@ -203,6 +203,7 @@ struct Mask {
   std::string biasShape, maskedRow = "nan";
   bool cached = false; // keys are past + sequence, else sequence
   bool far = false;    // sequences of several tiles
+  bool left = false;   // the padding comes first: causal queries in it see nothing
   double range = 2;    // of queries and keys
 };
 
@@ -220,7 +221,7 @@ SmallVector<Value> attentionOperands(CaseBuilder &b, const Mask &mask, int64_t h
   if (mask.bias)
     values.push_back(b.input(mask.biasShape, "f32", {Fill::Uniform, -3, 3}));
   if (mask.padding)
-    values.push_back(b.input("batch, " + keys, "i1", {Fill::Holes}));
+    values.push_back(b.input("batch, " + keys, "i1", {mask.left ? Fill::Suffixes : Fill::Holes}));
   return values;
 }
 
@@ -368,9 +369,16 @@ void addAttentions(std::vector<Case> &cases) {
   addAttention(cases, "far_wide", none, 1, 1, 160, 224);
   addAttention(cases, "far_widest", none, 1, 1, 224, 144);
   addAttention(cases, "far_causal_padding", both, 2, 2, 64, 48);
+  both.left = true;
+  both.maskedRow = "zero";
+  addAttention(cases, "far_left_padding", both, 2, 2, 40, 40);
+  both.left = false;
+  both.maskedRow = "mean";
   addAttention(cases, "far_softcap", softcap, 1, 1, 96, 80);
   window.window = 40;
   addAttention(cases, "far_window", window, 2, 2, 32, 32);
+  window.window = 2; // a tile's first query sees the last key of the tile before
+  addAttention(cases, "far_narrow_window", window, 2, 2, 32, 32);
   window.window = 5;
   none.far = both.far = softcap.far = window.far = false;
   causal.cached = window.cached = both.cached = true;

@@ -66,14 +66,12 @@ template <class Op> struct HopperAttention {
 
   /// In front of everything, by all threads.
   static LATHE_DEVICE void start() {
-    if (thread() == 0) {
+    if (thread() == 0)
       for (u32 ring = 0; ring < 3; ++ring)
         for (u32 stage = 0; stage < 2; ++stage) {
           mbarrier_init(full(Ring(ring), stage), 128);
           mbarrier_init(empty(Ring(ring), stage), 8);
         }
-      fence_mbarrier_init();
-    }
     sync_block();
   }
 
@@ -135,6 +133,7 @@ template <class Op> struct HopperAttention {
     for (u32 i = thread(); i < kRows * Tile::kChunks; i += Producers::kThreads) {
       u32 r = i / Tile::kChunks, c = i % Tile::kChunks, to = tile + Tile::place(r, c * 16);
       bool valid = inside(r) && c * 8 < kSize;
+      LATHE_EXPECT(!valid || c * 8 < kSize); // what lies behind is another head's
       if constexpr (kSource == Source::Rows) {
         cp_async_16(shared<T>(to).address(0), address(valid ? r : 0, valid ? c * 8 : 0, valid ? 8 : 0), valid ? 16 : 0);
       } else {
@@ -279,6 +278,19 @@ template <class Op> struct HopperAttention {
   /// The query of this thread's row g, the first of its rows.
   LATHE_DEVICE index query() const { return base.first + (warp() - 4) * 16 + lane() / 4; }
 
+#ifdef LATHE_CUDA_SIM
+  /// Whether those scores are -infinity, and but for a bias no others, whose keys their queries may not see.
+  bool is_masked(const Sums &sums, index begin) const {
+    for (u32 j = 0; j < kKeys / 2; ++j) {
+      index i = query() + j / 2 % 2 * 8, key = begin + j / 4 * 8 + lane() % 4 * 2 + j % 2;
+      bool sees = base.real(key) && base.visible(i, key), none = sums.scores[j] == -infinity();
+      if (i < base.queries && (sees ? none && !Op::kBias : !none))
+        return false;
+    }
+    return true;
+  }
+#endif
+
   /// What is left to do to products to be scores; those of keys that a query may not see become -infinity.
   LATHE_DEVICE void mask(Sums &sums, u32 stage, index begin) const {
     const float kNone = -infinity();
@@ -310,6 +322,7 @@ template <class Op> struct HopperAttention {
     }
     if (all) {
       sums.seen[0] = sums.seen[1] = true;
+      LATHE_EXPECT(is_masked(sums, begin));
       return;
     }
 #pragma unroll
@@ -320,6 +333,7 @@ template <class Op> struct HopperAttention {
       sums.scores[j] = sees ? sums.scores[j] : kNone;
       sums.seen[r] = sums.seen[r] || sees;
     }
+    LATHE_EXPECT(is_masked(sums, begin));
   }
 
   /// Scores become weights; `change` is what the sums up to here are to be multiplied by.
@@ -374,8 +388,8 @@ template <class Op> struct HopperAttention {
     pack_weights(sums);
     for (index begin = from + kKeys; begin < to; begin += kKeys, ++step) {
       u32 stage = step % 2, next = stage ^ 1;
-      mbarrier_wait(full(Keys, next), (step + 1) / 2 % 2);
-      mbarrier_wait(full(Values, stage), step / 2 % 2);
+      LATHE_EXPECT(begin == from + index(step + 1 - state.step) * kKeys);
+      mbarrier_wait(full(Keys, next), (step + 1) / 2 % 2); // behind the values of `stage`
       wgmma_pin(sums.scores);
       wgmma_pin(sums.values);
       wgmma_fence();
