@@ -47,9 +47,13 @@ attention_window attention_padding_unmasked attention_padding_nan attention_caus
 attention_bias_padding attention_softcap attention_wide_head attention_odd_widths attention_causal/fp16
 attention_causal/tf32 attention_bias_keys attention_bias_unmasked attention_steep linear_norm_3072 linear_deep_norm
 linear_deep_gated linear_ring/fp16/:sm_90a linear_norm_2048/fp16/:sm_90a attention_bias_unmasked/fp16/:sm_90a attention_steep/fp16/:sm_90a
+attention_far_left_padding/fp16/:sm_90a attention_far_narrow_window/fp16/:sm_90a
+attention_far_narrow_window attention_far_left_padding
 attention_far_causal_padding/fp16/:sm_90a attention_far_window/fp16/:sm_90a attention_far_widest/fp16/:sm_90a
 attention_odd_widths/fp16/:sm_90a attention_padding_zero/fp16/:sm_90a attention_cached_padding/fp16/:sm_90a
 padded_encoder
+linear_dynamic_int8_387 linear_dynamic_int8_17 linear_dynamic_int4_64 linear_static_int8_64 linear_dynamic_computed_int8
+linear_dynamic_residual_norm_int8 linear_dynamic_int8_deep linear_of_int4 linear_of_int8_zero/fp16
 layer_norm_7 softmax_2 reduce_prod_f32_n, reduce_min_f32_n,
 """.split()
 LEAST = 0.95
@@ -103,10 +107,10 @@ class Suite:
         return sites
 
     def read_verdicts(self):
-        """Those of earlier runs with this library, where the folder is kept."""
+        """Of earlier runs with this library, where the folder is kept: of site and case how it failed, or nothing."""
         self.verdicts = self.folder / "packages" / f"{self.version}-verdicts"
         lines = self.verdicts.read_text().splitlines() if self.verdicts.exists() else []
-        return {int(site): (case, failure) for site, case, failure in (line.split(" ", 2) for line in lines)}
+        return {(int(site), case): failure for site, case, failure in (line.split(" ", 2) for line in lines)}
 
     def write_verdict(self, site, case, failure):
         with open(self.verdicts, "a") as f:
@@ -227,8 +231,9 @@ def main():
         mutants = sorted(filter(is_mutant, sites), key=lambda site: hashlib.sha256(site.key().encode()).digest())
         total = len(mutants)
         mutants = mutants[:options.sample]
-        verdicts = suite.read_verdicts()  # by site: the case that caught it and what that said
-        tries = collections.Counter()
+        tried = suite.read_verdicts()
+        verdicts = {site: (case, failure) for (site, case), failure in tried.items() if failure}
+        tries = collections.Counter(site for site, _ in tried)
 
         def judge(case, queue):
             """Runs the case with the mutants of the queue, which others take from too."""
@@ -238,14 +243,16 @@ def main():
                     site = queue.popleft()
                     _, failure = repeater.run(SECONDS + 3 * one.seconds, f"LATHE_MUTANT={site.id}")
                     tries[site.id] += 1
+                    tried[site.id, case] = failure
+                    suite.write_verdict(site, case, failure or "")
                     if failure:
                         verdicts[site.id] = case, failure
-                        suite.write_verdict(site, case, failure)
                     if options.v and failure:
                         print(f"  {site.file}:{site.line}: {site.key()}: {case}: {failure}", flush=True)
 
         def reached(case):
-            return [site for site in mutants if site.id not in verdicts and measured[case].seen[site.id] & 1]
+            return [site for site in mutants
+                    if site.id not in verdicts and (site.id, case) not in tried and measured[case].seen[site.id] & 1]
 
         def promise(case):
             """About how many mutants it catches in a second: what others didn't catch it hardly will."""
