@@ -64,7 +64,7 @@ Value Elements::evaluateElementwise(Operation *op, ArrayRef<Index> indices) {
                                                           : Value(make<arith::SIToFPOp>(wide, x));
     return narrow(x, element);
   }
-  Value result = mlir::cast<tfm::ElementwiseOpInterface>(op).buildScalar(b, loc, values);
+  Value result = buildScalar(op, values);
   return narrow(result, element);
 }
 

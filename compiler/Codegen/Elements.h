@@ -83,6 +83,10 @@ public:
   }
 
 protected:
+  /// An elementwise op's computation, on scalars or vectors.
+  virtual Value buildScalar(mlir::Operation *op, ValueRange operands) {
+    return mlir::cast<tfm::ElementwiseOpInterface>(op).buildScalar(b, loc, operands);
+  }
   void enterScope() override { memo.emplace_back(); }
   void leaveScope() override {
     memo.pop_back();

@@ -75,6 +75,15 @@ Value Emitter::narrow(Value value, Type elementType) {
       .getResult(0);
 }
 
+Value Emitter::buildScalar(Operation *op, ValueRange values) {
+  auto vector = dyn_cast<VectorType>(values[0].getType());
+  auto gelu = dyn_cast<tfm::GeluOp>(op);
+  if (gelu && gelu.getKind() == tfm::GeluKind::erf && target.level == "x86-64-v4" && vector &&
+      vector.getNumElements() == 16 && vector.getElementType().isF32())
+    return geluByTable(*this, values[0]);
+  return Elements::buildScalar(op, values);
+}
+
 void Emitter::forReadRows(const Dim &rows, Value begin, Value count, llvm::function_ref<void(Value)> body) {
   BlockArgument readRows = schedule::getReadRows(kernel, rows);
   if (!readRows)

@@ -36,6 +36,7 @@ public:
   Value narrow(Value value, Type elementType) override;
 
 private:
+  Value buildScalar(mlir::Operation *op, ValueRange operands) override;
   void recordFault(Value outside, Value raw, const Index &flat, Value limit, int32_t operand) override;
 
   Value faultFlag, faultRecord;
@@ -57,6 +58,9 @@ Values takeRowBuffers(Emitter &e);
 
 /// e^x for x <= 0, in fewer instructions: 0 below -86; NaN stays.
 Value expNonPositive(CodeBuilder &e, Value x);
+
+/// gelu(x) by erf, of 16 lanes, with AVX-512's permutations: to 9e-8 |x|.
+Value geluByTable(CodeBuilder &e, Value x);
 
 /// Replaces the math ops that no instruction computes. After this nothing calls a library.
 void expandMath(mlir::Operation *root);

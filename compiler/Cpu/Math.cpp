@@ -269,6 +269,53 @@ Value cpu::expNonPositive(CodeBuilder &e, Value x) {
   return e.make<arith::SelectOp>(low, c(0), e.make<arith::BitcastOp>(x.getType(), scaled));
 }
 
+/// Coefficients of u^0 to u^4 around i / 4, i < 32, of the normal distribution's function less 1/2: |u| <= 1/8.
+static constexpr float kNormal[2][5][16] = {
+    {{0.0, 0.0987063274, 0.191462457, 0.27337265, 0.341344744, 0.394350231, 0.43319279, 0.459940851, 0.477249861,
+      0.487775534, 0.493790329, 0.497020245, 0.498650104, 0.499422967, 0.499767363, 0.499911577},
+     {0.398942053, 0.38666746, 0.352064967, 0.301137447, 0.241971031, 0.182649538, 0.129518047, 0.0862776488,
+      0.0539911389, 0.0317396857, 0.0175282508, 0.00909347739, 0.00443176413, 0.00202898216, 0.000872638542,
+      0.000352569536},
+     {1.51028262e-05, -0.04833325, -0.088015914, -0.112926118, -0.120985083, -0.114155598, -0.0971382856, -0.0754928365,
+      -0.0539911501, -0.0357072428, -0.0219104458, -0.0125036649, -0.00664775772, -0.00329717691, -0.00152716995,
+      -0.000661098689},
+     {-0.0668291152, -0.0602517463, -0.0439187363, -0.0219606999, -7.85208031e-05, 0.0170066748, 0.0268683862,
+      0.0295736883, 0.0269515086, 0.0214812849, 0.0153501956, 0.00996795576, 0.00593074411, 0.0032506967, 0.00164758775,
+      0.000774318702},
+     {0.0031035766, 0.0117864963, 0.0200985726, 0.0228670761, 0.0201170184, 0.0136613715, 0.00608647754,
+      -0.000362569292, -0.00446766103, -0.00611393526, -0.00592201296, -0.00475117518, -0.00332646444, -0.00208240887,
+      -0.0011814402, -0.000612571661}},
+    {{0.49996832, 0.499989301, 0.499996603, 0.499998987, 0.499999702, 0.499999911, 0.49999997, 0.5, 0.5, 0.5, 0.5, 0.5,
+      0.5, 0.5, 0.5, 0.5},
+     {0.000133816313, 4.77119065e-05, 1.59807623e-05, 5.02829471e-06, 1.48626407e-06, 4.12688848e-07, 1.07693523e-07,
+      0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0},
+     {-0.000267649099, -0.000101395875, -3.59603546e-05, -1.19437136e-05, -3.71624265e-06, -1.08351594e-06,
+      -2.96938452e-07, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0},
+     {0.000338134239, 0.000137420822, 5.20427784e-05, 1.8384706e-05, 6.06324147e-06, 1.86812883e-06, 5.02730643e-07,
+      0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0},
+     {-0.000291901437, -0.000128342974, -5.2219817e-05, -1.97058325e-05, -6.90889783e-06, -2.25363624e-06,
+      -8.95056019e-07, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0}}};
+
+Value cpu::geluByTable(CodeBuilder &e, Value x) {
+  auto type = cast<VectorType>(x.getType());
+  Value t = e.make<math::AbsFOp>(x), most = e.constant(x, 5.5); // from where on it rounds to 1/2
+  t = e.select(e.make<arith::CmpFOp>(arith::CmpFPredicate::OGT, t, most), most, t);
+  // Adding 2^21 rounds to a multiple of 1/4, which is then in the low bits.
+  Value shifted = e.addf(t, e.constant(x, 1 << 21)), u = e.subf(t, e.subf(shifted, e.constant(x, 1 << 21))), result;
+  Value place = e.bitcast(shifted, e.i32());
+  for (int power = 4; power >= 0; --power) {
+    auto table = [&](int half) -> Value {
+      return e.make<arith::ConstantOp>(DenseElementsAttr::get(type, ArrayRef<float>(kNormal[half][power])));
+    };
+    Value own = e.make<LLVM::CallIntrinsicOp>(Type(type), e.b.getStringAttr("llvm.x86.avx512.vpermi2var.ps.512"),
+                                              ValueRange{table(0), place, table(1)})
+                    .getResult(0);
+    result = result ? e.fma(result, u, own) : own;
+  }
+  // x (1/2 + what the distribution's function has more than that, which is odd)
+  return e.fma(x, e.make<math::CopySignOp>(result, x), e.mulf(x, e.constant(x, 0.5)));
+}
+
 void cpu::expandMath(Operation *root) {
   SmallVector<Operation *> ops;
   root->walk([&](Operation *op) {
