@@ -26,11 +26,33 @@ static Quantizer getQuantizer(Emitter &e, tfm::DynamicAttr activation, Value lo,
   return {scale, zero, 0, levels};
 }
 
+static Quantizer getQuantizer(Emitter &e, tfm::DynamicFloatAttr activation, Value lo, Value hi) {
+  auto type = cast<FloatType>(activation.getType());
+  double greatest = llvm::APFloat::getLargest(type.getFloatSemantics()).convertToDouble();
+  auto constant = [&](double value) { return e.constant(e.f32(), value); };
+  Value scale = e.divf(e.maxf(hi, e.make<arith::NegFOp>(lo)), constant(greatest));
+  Value isSmall = e.make<arith::CmpFOp>(arith::CmpFPredicate::OLT, scale, constant(std::numeric_limits<float>::min()));
+  return {e.select(isSmall, constant(1), scale), constant(0), -greatest, greatest};
+}
+
+/// To nearest in f8E4M3FN, halves to even, of what is at most 464: a float whose last place is the result's, added and
+/// taken off again.
+static Value roundToFloat8(Emitter &e, Value x) {
+  Value bits = e.make<arith::BitcastOp>(e.vec(e.i32()), x);
+  auto masked = [&](double mask) { return e.make<arith::AndIOp>(bits, e.constant(bits, mask)); };
+  Value size = e.make<arith::BitcastOp>(e.vec(e.f32()), masked(0x7fffffff));
+  Value exponent = e.make<arith::MaxUIOp>(masked(0x7f800000), e.constant(bits, 121 << 23)); // of 2^-6 at least
+  Value grid = e.make<arith::AddIOp>(exponent, e.constant(bits, 20 << 23));
+  grid = e.make<arith::BitcastOp>(e.vec(e.f32()), grid);
+  return e.make<math::CopySignOp>(e.subf(e.addf(size, grid), grid), x);
+}
+
 std::pair<Value, Value> cpu::quantizeRow(Emitter &e, Attribute activation, Value depth, Value row,
                                          llvm::function_ref<Value(Value)> load,
                                          llvm::function_ref<void(Value, Value)> store) {
   Quantizer quantizer;
   Value scale;
+  auto small = dyn_cast<tfm::DynamicFloatAttr>(activation);
   if (auto fixed = dyn_cast<tfm::StaticAttr>(activation)) {
     quantizer = {e.constant(e.f32(), fixed.getScale().getValueAsDouble()), e.constant(e.f32(), double(fixed.getZero())),
                  0, double((1 << fixed.getBits()) - 1)};
@@ -48,8 +70,9 @@ std::pair<Value, Value> cpu::quantizeRow(Emitter &e, Attribute activation, Value
     });
     // The greatest bits are those of a NaN or an infinity, where there is one.
     Value greatest = e.bitcast(e.reduce(vector::CombiningKind::MAXUI, range[2]), e.f32());
-    quantizer = getQuantizer(e, cast<tfm::DynamicAttr>(activation), e.reduce(vector::CombiningKind::MINNUMF, range[0]),
-                             e.reduce(vector::CombiningKind::MAXNUMF, range[1]));
+    Value lo = e.reduce(vector::CombiningKind::MINNUMF, range[0]);
+    Value hi = e.reduce(vector::CombiningKind::MAXNUMF, range[1]);
+    quantizer = small ? getQuantizer(e, small, lo, hi) : getQuantizer(e, cast<tfm::DynamicAttr>(activation), lo, hi);
     scale = quantizer.scale;
     for (Value x : {greatest, quantizer.scale}) // NaN if one isn't finite
       scale = e.addf(scale, e.subf(x, x));
@@ -62,12 +85,18 @@ std::pair<Value, Value> cpu::quantizeRow(Emitter &e, Attribute activation, Value
   e.forLanes(depth, [&](Value k) {
     Value x = row ? e.loadVector(e.f32(), e.elementPtr(row, e.f32(), k)) : load(k);
     x = e.mulf(x, inverse);
-    if (isa<tfm::StaticAttr>(activation)) // which may be anything
-      x = e.fastMin(e.fastMax(x, e.constant(x, -kFar)), e.constant(x, kFar));
-    Value code = e.bitcast(e.addf(x, e.constant(e.f32(), kRound)), e.i32());
-    code = e.make<arith::AddIOp>(code, offset);
-    code = e.make<arith::MaxSIOp>(code, e.constant(code, quantizer.least));
-    code = e.make<arith::MinSIOp>(code, e.constant(code, quantizer.most));
+    Value code;
+    if (small) {
+      x = e.fastMin(e.fastMax(x, e.constant(x, quantizer.least)), e.constant(x, quantizer.most));
+      code = roundToFloat8(e, x);
+    } else {
+      if (isa<tfm::StaticAttr>(activation)) // which may be anything
+        x = e.fastMin(e.fastMax(x, e.constant(x, -kFar)), e.constant(x, kFar));
+      code = e.bitcast(e.addf(x, e.constant(e.f32(), kRound)), e.i32());
+      code = e.make<arith::AddIOp>(code, offset);
+      code = e.make<arith::MaxSIOp>(code, e.constant(code, quantizer.least));
+      code = e.make<arith::MinSIOp>(code, e.constant(code, quantizer.most));
+    }
     Value mask = std::exchange(e.mask, Value());
     store(k, code);
     e.mask = mask;

@@ -56,7 +56,7 @@ static constexpr Key kQuantize[] = {
     {"scale-search", KeyType::Choice, "none,weight,hessian"},
     {"act-order", KeyType::Flag},
     DAMPING,
-    {"activation", KeyType::Choice, "none,dynamic,dynamic-symmetric,static,static-symmetric"},
+    {"activation", KeyType::Choice, "none,dynamic,dynamic-symmetric,dynamic-fp8e4m3,static,static-symmetric"},
     {"observer", KeyType::Choice, "minmax,percentile,mse,entropy"},
     {"percentile", KeyType::Number, "", 50, 100},
     {"bias-correction", KeyType::Flag},

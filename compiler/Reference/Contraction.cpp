@@ -1,6 +1,7 @@
 // Ops that are sums of products: linear, matmul, conv.
 #include "compiler/Reference/Frame.h"
 #include "compiler/Reference/Gemm.h"
+#include "llvm/ADT/APFloat.h"
 #include <cmath>
 #include <limits>
 
@@ -10,9 +11,34 @@ using namespace lathe::reference;
 using namespace lathe::tfm;
 
 namespace {
+/// As quantize(), in small floats.
+void quantizeToFloats(std::vector<double> &x, int64_t inner, FloatType type) {
+  const llvm::fltSemantics &semantics = type.getFloatSemantics();
+  auto greatest = static_cast<float>(llvm::APFloat::getLargest(semantics).convertToDouble());
+  for (size_t row = 0; row < x.size(); row += inner) {
+    float most = 0;
+    bool isFinite = true;
+    for (int64_t k = 0; k < inner; ++k) {
+      most = std::max(most, static_cast<float>(std::fabs(x[row + k])));
+      isFinite &= std::isfinite(x[row + k]);
+    }
+    float scale = most / greatest;
+    scale = scale < std::numeric_limits<float>::min() ? 1 : scale;
+    float inverse = 1 / scale;
+    for (int64_t k = 0; k < inner; ++k) {
+      llvm::APFloat code(std::clamp(static_cast<float>(x[row + k]) * inverse, -greatest, greatest));
+      bool loses;
+      code.convert(semantics, llvm::APFloat::rmNearestTiesToEven, &loses);
+      x[row + k] = isFinite ? code.convertToDouble() * scale : std::numeric_limits<double>::quiet_NaN();
+    }
+  }
+}
+
 /// What a quantized input is multiplied as: (code - zero) * scale. Rows of `inner` elements; steps as the attributes
 /// say.
 void quantize(std::vector<double> &x, int64_t inner, Attribute activation) {
+  if (auto small = dyn_cast<DynamicFloatAttr>(activation))
+    return quantizeToFloats(x, inner, cast<FloatType>(small.getType()));
   auto fixed = dyn_cast<StaticAttr>(activation);
   auto dynamic = dyn_cast<DynamicAttr>(activation);
   unsigned bits = fixed ? fixed.getBits() : dynamic.getBits();

@@ -139,6 +139,16 @@ def Tfm_DynamicAttr : Tfm_Attr<"Dynamic", "dynamic"> {
   let parameters = (ins "unsigned":$bits, DefaultValuedParameter<"bool", "false">:$symmetric);
   let assemblyFormat = "`<` struct(params) `>`";
 }
+def Tfm_DynamicFloatAttr : Tfm_Attr<"DynamicFloat", "dynamic_float"> {
+  let summary = "each row (token) in small floats, by its greatest magnitude, when it is read";
+  let description = [{
+    With greatest the type's greatest finite value (448): scale = max|x| / greatest, or 1 if that is below 2^-126; inverse = 1 / scale;
+    code = x * inverse, rounded to the type, to nearest, halves to even, no greater than greatest; what is multiplied is code * scale.
+    Each step is rounded to f32. A row with an element that isn't finite gives NaN. C1: type is f8E4M3FN.
+  }];
+  let parameters = (ins "::mlir::Type":$type);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
 def Tfm_StaticAttr : Tfm_Attr<"Static", "static"> {
   let summary = "the whole input by one scale and zero point, known when compiled";
   let description = [{

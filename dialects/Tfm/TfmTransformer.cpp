@@ -24,6 +24,8 @@ template <typename Op> static LogicalResult verifyPrecision(Op op) {
 static bool isValidActivation(Attribute activation) {
   if (auto dynamic = dyn_cast<DynamicAttr>(activation))
     return dynamic.getBits() >= 2 && dynamic.getBits() <= 8;
+  if (auto small = dyn_cast<DynamicFloatAttr>(activation))
+    return isa<Float8E4M3FNType>(small.getType());
   auto fixed = cast<StaticAttr>(activation);
   return fixed.getBits() >= 2 && fixed.getBits() <= 8 && fixed.getScale().getType().isF32() &&
          fixed.getScale().getValueAsDouble() > 0 && fixed.getScale().getValue().isFinite() && fixed.getZero() >= 0 &&
@@ -44,11 +46,13 @@ LogicalResult LinearOp::verify() {
   if (failed(verifyPrecision(*this)))
     return failure();
   if (auto activation = getActivation()) {
-    if (!isa<DynamicAttr, StaticAttr>(*activation) || !getElementType(getInput()).isF32())
-      return emitOpError("C5: expected #tfm.dynamic or #tfm.static as the activation of an input of f32, got ")
+    if (!isa<DynamicAttr, DynamicFloatAttr, StaticAttr>(*activation) || !getElementType(getInput()).isF32())
+      return emitOpError(
+                 "C5: expected #tfm.dynamic, #tfm.dynamic_float or #tfm.static as the activation of an input of "
+                 "f32, got ")
              << *activation << " and " << getInput().getType();
     if (!isValidActivation(*activation))
-      return emitOpError("C5: expected 2 to 8 bits, a positive f32 scale and a code as zero point, got ")
+      return emitOpError("C5: expected 2 to 8 bits or f8E4M3FN, a positive f32 scale and a code as zero point, got ")
              << *activation;
   }
   return verifySameElementType(*this, "C3", values);

@@ -5,9 +5,10 @@ def Tfm_LinearOp : Tfm_Op<"linear", [Pure]> {
   let summary = "x @ w + bias";
   let description = [{
     x: [..., K]; w: [K, N], or [N, K] with `transposed`; bias: [N]; result: [..., N].
-    With an `activation`, x is quantized first, by #tfm.dynamic or #tfm.static; what is multiplied is (code - zero) * scale.
+    With an `activation`, x is quantized first, by #tfm.dynamic, #tfm.dynamic_float or #tfm.static; what is multiplied is
+    (code - zero) * scale.
     C1: w has rank 2 and x's last dimension is its K. C2: bias is [N]. C3: one element type. C4: only f32 has a precision.
-    C5: an activation is #tfm.dynamic or #tfm.static, and x is f32.
+    C5: an activation is one of these, and x is f32.
   }];
   let arguments = (ins Tfm_FloatTensor:$input, Tfm_FloatTensor:$weight, Optional<Tfm_FloatTensor>:$bias,
                        UnitAttr:$transposed, OptionalAttr<Tfm_PrecisionAttr>:$precision,

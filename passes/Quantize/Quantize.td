@@ -26,7 +26,7 @@ def QuantizeWeightsPass : Pass<"lathe-quantize-weights", "::mlir::ModuleOp"> {
     Option<"actOrder", "act-order", "bool", "false", "gptq: the inputs that matter most first">,
     Option<"damping", "damping", "double", "0.01", "gptq: of the mean of the moments' diagonal">,
     Option<"activation", "activation", "std::string", "\"none\"",
-           "of linears' inputs, 8 bits: none, dynamic, dynamic-symmetric, static, static-symmetric">,
+           "of linears' inputs, 8 bits: none, dynamic, dynamic-symmetric, dynamic-fp8e4m3, static, static-symmetric">,
     Option<"observer", "observer", "std::string", "\"minmax\"", "of static activations: minmax, percentile, mse or entropy">,
     Option<"percentile", "percentile", "double", "99.99", "of the values that lie in the range">,
     Option<"biasCorrection", "bias-correction", "bool", "false", "takes the mean error back by the bias">,

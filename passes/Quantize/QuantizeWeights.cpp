@@ -68,8 +68,8 @@ struct QuantizeWeights : lathe::impl::QuantizeWeightsPassBase<QuantizeWeights> {
                    {"int8", "int7", "int6", "int5", "int4", "int3", "int2", "fp8e4m3", "fp8e5m2", "fp16", "bf16"})) ||
         failed(choose("scale", scale, {"f32", "f16", "bf16"})) || failed(choose("method", method, {"rtn", "gptq"})) ||
         failed(choose("scale-search", scaleSearch, {"none", "weight", "hessian"})) ||
-        failed(
-            choose("activation", activation, {"none", "dynamic", "dynamic-symmetric", "static", "static-symmetric"})) ||
+        failed(choose("activation", activation,
+                      {"none", "dynamic", "dynamic-symmetric", "dynamic-fp8e4m3", "static", "static-symmetric"})) ||
         failed(choose("observer", observer, {"minmax", "percentile", "mse", "entropy"})))
       return failure();
     bool needs =
@@ -267,6 +267,8 @@ struct QuantizeWeights : lathe::impl::QuantizeWeightsPassBase<QuantizeWeights> {
   }
 
   Attribute getActivation(const statistics::Entry *entry) {
+    if (activation == "dynamic-fp8e4m3")
+      return tfm::DynamicFloatAttr::get(&getContext(), Float8E4M3FNType::get(&getContext()));
     bool isSymmetric = StringRef(activation).ends_with("symmetric");
     if (StringRef(activation).starts_with("dynamic"))
       return tfm::DynamicAttr::get(&getContext(), 8, isSymmetric);

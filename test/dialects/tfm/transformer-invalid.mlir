@@ -274,6 +274,22 @@ func.func @linear_c4(%x: tensor<2x8xf16>, %w: tensor<8x6xf16>) -> tensor<2x6xf16
 
 // -----
 
+func.func @linear_c5_type(%x: tensor<2x8xf32>, %w: tensor<8x6xf32>) -> tensor<2x6xf32> {
+  // expected-error@+1 {{C5: expected 2 to 8 bits or f8E4M3FN, a positive f32 scale and a code as zero point, got #tfm.dynamic_float<type = f8E5M2>}}
+  %0 = tfm.linear %x, %w {activation = #tfm.dynamic_float<type = f8E5M2>} : (tensor<2x8xf32>, tensor<8x6xf32>) -> tensor<2x6xf32>
+  return %0 : tensor<2x6xf32>
+}
+
+// -----
+
+func.func @linear_c5_input(%x: tensor<2x8xf16>, %w: tensor<8x6xf16>) -> tensor<2x6xf16> {
+  // expected-error@+1 {{C5: expected #tfm.dynamic, #tfm.dynamic_float or #tfm.static as the activation of an input of f32}}
+  %0 = tfm.linear %x, %w {activation = #tfm.dynamic_float<type = f8E4M3FN>} : (tensor<2x8xf16>, tensor<8x6xf16>) -> tensor<2x6xf16>
+  return %0 : tensor<2x6xf16>
+}
+
+// -----
+
 func.func @matmul_c4(%x: tensor<2x8xi8>, %w: tensor<8x6xi8>) -> tensor<2x6xi32> {
   // expected-error@+1 {{C4: expected f32 operands with a precision, got 'i8'}}
   %0 = tfm.matmul %x, %w {precision = #tfm.precision<tf32>} : (tensor<2x8xi8>, tensor<8x6xi8>) -> tensor<2x6xi32>

@@ -7,6 +7,9 @@ func.func @contractions(%x: tensor<?x?x8xf32, #tfm.dims<batch, sequence, 8>>, %w
   // CHECK: tfm.linear %arg0, %arg1 : {{.*}} -> tensor<?x?x6xf32, #tfm.dims<batch, sequence, 6>>
   %0 = tfm.linear %x, %w : (tensor<?x?x8xf32, #tfm.dims<batch, sequence, 8>>, tensor<8x6xf32>)
       -> tensor<?x?x6xf32, #tfm.dims<batch, sequence, 6>>
+  // CHECK: tfm.linear %arg0, %arg1 {activation = #tfm.dynamic_float<type = f8E4M3FN>} :
+  %small = tfm.linear %x, %w {activation = #tfm.dynamic_float<type = f8E4M3FN>} : (tensor<?x?x8xf32, #tfm.dims<batch, sequence, 8>>, tensor<8x6xf32>)
+    -> tensor<?x?x6xf32, #tfm.dims<batch, sequence, 6>>
   // CHECK: tfm.linear %arg0, %arg2 bias(%arg3) {transposed} :
   %1 = tfm.linear %x, %t bias(%b) {transposed}
       : (tensor<?x?x8xf32, #tfm.dims<batch, sequence, 8>>, tensor<6x8xf32>, tensor<6xf32>)

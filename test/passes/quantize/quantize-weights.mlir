@@ -1,6 +1,6 @@
 // RUN: lathe-opt --lathe-quantize-weights="targets=^(w|table)$ format=int8 activation=dynamic" %s | FileCheck %s --check-prefixes=INT8,BOTH --enable-var-scope
 // RUN: lathe-opt --lathe-quantize-weights="targets=^w$ format=int4 group=2 scale=f16 zero-points" %s | FileCheck %s --check-prefixes=INT4,BOTH --enable-var-scope
-// RUN: lathe-opt --lathe-quantize-weights="format=fp8e4m3 group=-1" %s | FileCheck %s --check-prefixes=FLOAT,BOTH --enable-var-scope
+// RUN: lathe-opt --lathe-quantize-weights="format=fp8e4m3 group=-1 activation=dynamic-fp8e4m3" %s | FileCheck %s --check-prefixes=FLOAT,BOTH --enable-var-scope
 
 // Blocks lie along K: a linear's input, a table's row. What another op reads too stays, and is reported. Others' weights stay.
 // INT8: tfm.compression = [
@@ -28,6 +28,7 @@ func.func @main(%ids: tensor<5xi64>) -> (tensor<5x2xf32>, tensor<2x2xf32>) {
   %x = tfm.embedding %ids, %t : (tensor<5xi64>, tensor<3x4xf32>) -> tensor<5x4xf32>
   // INT8: tfm.linear {{.*}} {activation = #tfm.dynamic<bits = 8>} : (tensor<5x4xf32>, tensor<4x2xf32, #tfm.int<
   // INT4-NOT: activation
+  // FLOAT: tfm.linear {{.*}} {activation = #tfm.dynamic_float<type = f8E4M3FN>} : (tensor<5x4xf32>, tensor<4x2xf32, #tfm.float<
   %y = tfm.linear %x, %w bias(%b) : (tensor<5x4xf32>, tensor<4x2xf32>, tensor<2xf32>) -> tensor<5x2xf32>
   %z = tfm.linear %y, %both : (tensor<5x2xf32>, tensor<2x2xf32>) -> tensor<5x2xf32>
   %s = tfm.add %both, %both : (tensor<2x2xf32>, tensor<2x2xf32>) -> tensor<2x2xf32>
