@@ -257,7 +257,9 @@ void ContractionEmitter::packRow(Value batch, Value row, Value position) {
     return;
   }
   auto [scale, zero] = quantizeRow(e, first.activation, depth, floatRow, load, [&](Value k, Value codes) {
-    e.storeVector(e.make<arith::SIToFPOp>(e.vec(e.f32()), codes), e.elementPtr(floatRow, e.f32(), k));
+    if (!isa<FloatType>(getElementTypeOrSelf(codes.getType())))
+      codes = e.make<arith::SIToFPOp>(e.vec(e.f32()), codes);
+    e.storeVector(codes, e.elementPtr(floatRow, e.f32(), k));
   });
   e.forLanes(depth, [&, scale = scale, zero = zero](Value k) {
     Value codes = e.loadVector(e.f32(), e.elementPtr(floatRow, e.f32(), k));
@@ -325,7 +327,7 @@ void ContractionEmitter::emitProduct(const Operand &operand, const Tile &at, Val
   GemmTile tile{picks ? lhs : e.bytePtr(lhs, e.mul(at.row, rowStride)), rowStride, panels, steps, target, stride};
   tile.panelStride = panelStride;
   tile.rows = picks ? e.elementPtr(readNumbers, e.i64(), e.add(at.begin, at.row)) : Value();
-  if (decodes) {
+  if (decodes && !schedule::isSparse(operand.c)) {
     // In the tile, where no other one has use for the decoded panels.
     Value isOnly = e.lessThan(at.rowCount, e.index(getTileRows() + 1));
     e.ifThen(isOnly, [&] {
@@ -341,9 +343,12 @@ void ContractionEmitter::emitProduct(const Operand &operand, const Tile &at, Val
 }
 
 void ContractionEmitter::decodeColumns(const Operand &operand, Value column, Value rowCount) {
-  if (schedule::isDecoded(operand.c))
-    e.ifThen(e.lessThan(e.index(getTileRows()), rowCount),
-             [&] { decodePanels(e, cast<BlockArgument>(operand.c.rhs), depth, column, operand.panels); });
+  if (!schedule::isDecoded(operand.c))
+    return;
+  auto decode = [&] { decodePanels(e, cast<BlockArgument>(operand.c.rhs), depth, column, operand.panels); };
+  if (schedule::isSparse(operand.c))
+    return decode();
+  e.ifThen(e.lessThan(e.index(getTileRows()), rowCount), decode);
 }
 
 /// Computes rows [rowBegin, rowBegin + rowCount) by columns [columnBegin, columnEnd), panels and lhs being in place.

@@ -2,6 +2,7 @@
 #include "compiler/Cpu/Packed.h"
 #include "compiler/Package/Layout.h"
 #include "dialects/Tfm/Formats.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace lathe;
@@ -13,11 +14,10 @@ namespace {
 /// Reads the panels of a tile's columns.
 class Reader {
 public:
-  /// `base`: the weight's memory; `column`: the tile's first.
-  Reader(Emitter &e, BlockArgument weight, Value base, Value depth, Value column)
-      : e(e), format(cast<tfm::IntFormatAttr>(tfm::getFormat(weight.getType()))),
-        at(package::getPackedPanels(cast<RankedTensorType>(weight.getType()), schedule::getPanel(weight))), base(base),
-        rowBytes(kWidth * format.getBits() / 8) {
+  /// `type`: the weight's; `base`: its memory; `depth`: rows of a panel; `column`: the tile's first.
+  Reader(Emitter &e, RankedTensorType type, kernel::PanelAttr layout, Value base, Value depth, Value column)
+      : e(e), format(*tfm::getPackedCodes(tfm::getFormat(type))), element(type.getElementType()),
+        at(package::getPackedPanels(type, layout)), base(base), rowBytes(kWidth * format.bits / 8) {
     for (int64_t offset = 0; offset < e.sizes.columns; offset += kWidth) {
       // Past the last panel, that once more: nothing reads its columns.
       first.push_back(e.min(e.add(column, offset), e.index(at.columns - kWidth)));
@@ -37,8 +37,8 @@ public:
     Value place = e.add(e.mul(e.div(begin, at.group), at.columns), first[panel]);
     for (int64_t v = 0; v < kWidth; v += e.lanes) {
       Index lanes = e.lane(e.add(place, v));
-      group.scales.push_back(e.widen(e.loadElements(e.bytePtr(base, e.index(at.scales)), format.getScale(), lanes)));
-      if (format.getZeroPoints()) {
+      group.scales.push_back(e.widen(e.loadElements(e.bytePtr(base, e.index(at.scales)), format.scale, lanes)));
+      if (format.zeroPoints) {
         Value zero = e.loadElements(e.bytePtr(base, e.index(at.zeros)), e.i8(), lanes);
         group.zeros.push_back(e.make<arith::ExtUIOp>(e.vec(e.i32()), zero));
       }
@@ -46,23 +46,41 @@ public:
     return group;
   }
 
-  /// A row of a panel, in f32.
+  /// A row of a panel, in f32, rounded to the weight's type.
   Values loadRow(int64_t panel, Value k, const Group &group) {
     Values values = loadCodes(e.bytePtr(codes[panel], e.mul(k, rowBytes)));
     for (auto [v, value] : llvm::enumerate(values)) {
-      if (format.getZeroPoints())
+      if (format.zeroPoints)
         value = e.make<arith::SubIOp>(value, group.zeros[v]);
-      value = e.mulf(e.make<arith::SIToFPOp>(e.vec(e.f32()), value), group.scales[v]);
+      value = format.type ? getSmallFloat(value) : Value(e.make<arith::SIToFPOp>(e.vec(e.f32()), value));
+      value = e.widen(e.narrow(e.mulf(value, group.scales[v]), element));
     }
     return values;
   }
 
 private:
+  /// The values of codes of f8E5M2, which are f16's upper halves, or of f8E4M3FN: without the sign the same but for the
+  /// exponent's bias, and for the greatest code, which is NaN.
+  Value getSmallFloat(Value code) {
+    auto shifted = [&](Value bits, int64_t by) { return e.make<arith::ShLIOp>(bits, e.constant(bits, by)); };
+    auto masked = [&](int64_t bits) { return e.make<arith::AndIOp>(code, e.constant(code, bits)); };
+    bool isWide = isa<Float8E5M2Type>(format.type);
+    Value rest = masked(0x7f);
+    Value bits = isWide ? Value(shifted(code, 8)) : e.make<arith::OrIOp>(shifted(masked(0x80), 8), shifted(rest, 7));
+    bits = e.make<arith::TruncIOp>(e.vec(e.b.getI16Type()), bits);
+    Value value = e.widen(e.make<arith::BitcastOp>(e.vec(e.b.getF16Type()), bits));
+    if (isWide)
+      return value;
+    value = e.mulf(value, e.constant(value, 256));
+    Value isNan = e.compare(arith::CmpIPredicate::eq, rest, e.constant(rest, 0x7f));
+    return e.select(isNan, e.constant(value, std::numeric_limits<double>::quiet_NaN()), value);
+  }
+
   /// As vectors of i32.
   Values loadCodes(Value row) {
-    bool isUnsigned = format.getZeroPoints();
+    bool isUnsigned = format.zeroPoints || format.type;
     Values values;
-    if (format.getBits() == 8) {
+    if (format.bits == 8) {
       for (int64_t v = 0; v < kWidth; v += e.lanes) {
         Value bytes = e.loadVector(e.i8(), e.bytePtr(row, e.index(v)));
         values.push_back(isUnsigned ? Value(e.make<arith::ExtUIOp>(e.vec(e.i32()), bytes))
@@ -91,7 +109,8 @@ private:
   }
 
   Emitter &e;
-  tfm::IntFormatAttr format;
+  tfm::PackedCodes format;
+  Type element;
   package::PackedPanels at;
   Value base;
   int64_t rowBytes;
@@ -99,8 +118,69 @@ private:
 };
 } // namespace
 
+/// Of each four rows two are kept, where the words behind the panels say (package::getSparsePanels).
+static void decodeSparse(Emitter &e, RankedTensorType type, kernel::PanelAttr layout, Value base, Value depth,
+                         Value column, Value target) {
+  package::SparsePanels at = package::getSparsePanels(type, layout);
+  Value kept = e.div(depth, 2);
+  int64_t columns = llvm::alignTo(type.getDimSize(!layout.getTransposed()), kWidth);
+  std::optional<Reader> reader;
+  if (tfm::getFormat(at.kept))
+    reader.emplace(e, at.kept, layout, base, kept, column);
+  auto halves = VectorType::get({kWidth / 2}, e.i64());
+  for (int64_t offset = 0; offset < e.sizes.columns; offset += kWidth) {
+    Value panel = e.div(e.min(e.add(column, offset), e.index(columns - kWidth)), kWidth);
+    Value to = e.elementPtr(target, e.f32(), e.mul(depth, offset));
+    auto load = [&](Value row) {
+      if (reader)
+        return reader->loadRow(offset / kWidth, row, reader->loadGroup(offset / kWidth, row));
+      Values values;
+      Value place = e.mul(e.add(e.mul(panel, kept), row), kWidth);
+      for (int64_t v = 0; v < kWidth; v += e.lanes)
+        values.push_back(e.widen(e.loadElements(base, type.getElementType(), e.lane(e.add(place, v)))));
+      return values;
+    };
+    e.loop(e.index(0), e.div(depth, 4), 1, [&](Value four) {
+      // The words of eight columns, two next to each other; their upper halves are of the eight columns behind.
+      Value block = e.add(e.mul(panel, at.blocks), e.div(four, 8)), inside = e.rem(four, 8);
+      Value words = e.load(halves, e.bytePtr(base, e.add(e.mul(block, 64), at.metadata)));
+      Value shift = e.add(e.mul(e.div(inside, 4), 32), e.mul(e.rem(inside, 4), 4));
+      auto getPlaces = [&](int64_t which) {
+        Values places;
+        for (int64_t half = 0; half < 2; ++half) {
+          Value by = e.make<vector::BroadcastOp>(halves, e.add(shift, half * 16 + which * 2));
+          Value bits = e.make<arith::ShRUIOp>(words, by);
+          bits = e.make<arith::AndIOp>(bits, e.constant(bits, 3));
+          places.push_back(e.make<arith::TruncIOp>(VectorType::get({kWidth / 2}, e.i32()), bits));
+        }
+        if (e.lanes == kWidth / 2)
+          return places;
+        SmallVector<int64_t> all(kWidth);
+        std::iota(all.begin(), all.end(), 0);
+        return Values{e.make<vector::ShuffleOp>(places[0], places[1], all)};
+      };
+      Values value0 = load(e.mul(four, 2)), value1 = load(e.add(e.mul(four, 2), 1));
+      Values place0 = getPlaces(0), place1 = getPlaces(1);
+      for (int64_t i = 0; i < 4; ++i)
+        for (auto [v, value] : llvm::enumerate(value0)) {
+          auto isHere = [&](Value place) {
+            return e.compare(arith::CmpIPredicate::eq, place, e.constant(place, static_cast<double>(i)));
+          };
+          Value other = e.select(isHere(place1[v]), value1[v], e.constant(value, 0));
+          Value element = e.select(isHere(place0[v]), value, other);
+          Value place = e.add(e.mul(e.add(e.mul(four, 4), i), kWidth), v * e.lanes);
+          e.storeVector(element, e.elementPtr(to, e.f32(), place));
+        }
+    });
+  }
+}
+
 void cpu::decodePanels(Emitter &e, BlockArgument weight, Value depth, Value column, Value target) {
-  Reader reader(e, weight, e.getOperand(weight.getArgNumber()), depth, column);
+  auto type = cast<RankedTensorType>(weight.getType());
+  Value base = e.getOperand(weight.getArgNumber());
+  if (isa<tfm::SparseFormatAttr>(tfm::getFormat(type)))
+    return decodeSparse(e, type, schedule::getPanel(weight), base, depth, column, target);
+  Reader reader(e, type, schedule::getPanel(weight), base, depth, column);
   for (int64_t panel = 0; panel < reader.getPanels(); ++panel) {
     Value to = e.elementPtr(target, e.f32(), e.mul(depth, panel * kWidth));
     e.loop(e.index(0), depth, reader.getGroup(), [&](Value begin) {
@@ -116,17 +196,22 @@ void cpu::decodePanels(Emitter &e, BlockArgument weight, Value depth, Value colu
 static LLVM::LLVMFuncOp getTile(Emitter &e, BlockArgument weight, int64_t rows, ValueRange operands, bool picks) {
   // All that the code depends on.
   auto type = cast<RankedTensorType>(weight.getType());
-  auto format = cast<tfm::IntFormatAttr>(tfm::getFormat(type));
+  tfm::PackedCodes format = *tfm::getPackedCodes(tfm::getFormat(type));
   package::PackedPanels at = package::getPackedPanels(type, schedule::getPanel(weight));
   std::string name;
   llvm::raw_string_ostream os(name);
-  os << "packed.int" << format.getBits() << "." << format.getScale() << (format.getZeroPoints() ? ".zero" : "") << "."
+  os << "packed.";
+  if (format.type)
+    os << format.type;
+  else
+    os << "int" << format.bits;
+  os << "." << format.scale << (format.zeroPoints ? ".zero" : "") << "." << type.getElementType() << "."
      << type.getNumElements() << "." << at.columns << "." << at.group << "." << rows << "x" << e.sizes.columns
      << (picks ? ".rows" : "");
   auto types = llvm::map_to_vector(operands, [](Value operand) { return operand.getType(); });
   return e.getHelper(name, types, [&](ValueRange arguments) {
     Value a = arguments[0], strideA = arguments[1], depth = arguments[2], c = arguments[3], strideC = arguments[4];
-    Reader reader(e, weight, arguments[5], depth, arguments[6]);
+    Reader reader(e, type, schedule::getPanel(weight), arguments[5], depth, arguments[6]);
     Values rowsOfA;
     for (int64_t r = 0; r < rows; ++r) {
       Value number = picks ? e.load(e.i64(), e.elementPtr(arguments[7], e.i64(), e.index(r))) : e.index(r);

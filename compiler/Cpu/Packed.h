@@ -1,5 +1,6 @@
 // Weights of 4- and 8-bit codes that lie in panels (package::getPackedPanels), decoded as they are read: value = (code
-// - zero) * scale, rounded to f32. Then they are factors as any other, so that both ways below give the same bits.
+// - zero) * scale, rounded to f32, then to the weight's type. Then they are factors as any other, so that both ways
+// below give the same bits. And those of which two of four elements are kept (package::getSparsePanels).
 #pragma once
 #include "compiler/Cpu/Gemm.h"
 
@@ -9,7 +10,7 @@ namespace lathe::cpu {
 void decodePanels(Emitter &e, mlir::BlockArgument weight, Value depth, Value column, Value target);
 
 /// A tile whose right side is decoded in registers: of few rows, for which storing it would not pay. Of the tile's
-/// fields the right side's (b, panelStride, ahead) are not read. Product::F32.
+/// fields the right side's (b, panelStride, ahead) are not read. Product::F32. Not of sparse panels.
 void emitPackedGemm(Emitter &e, mlir::BlockArgument weight, Value column, Value rows, const GemmTile &tile);
 
 } // namespace lathe::cpu

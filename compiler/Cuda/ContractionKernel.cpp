@@ -2,6 +2,7 @@
 // and the epilogue, element by element or row by row.
 #include "compiler/Cuda/CppPrinter.h"
 #include "compiler/Cuda/KernelWriter.h"
+#include "compiler/Package/Layout.h"
 #include "dialects/Tfm/Formats.h"
 
 using namespace mlir;
@@ -24,6 +25,8 @@ private:
   Side getLhs();
   Side getRhs(ArrayRef<Operation *> anchors);
   std::string getColumnScales(ArrayRef<Operation *> anchors);
+  std::string getSmallFloatScales(ArrayRef<Operation *> anchors);
+  bool isSkinny(const Side &rhs, ArrayRef<Operation *> anchors);
   Indices getBatchIndices(Value tensor, Value batch);
   Indices getLhsIndices(Value batch, Value row, Value k);
   Indices getRhsIndices(const Contraction &c, Value batch, Value k, Value column);
@@ -36,13 +39,18 @@ private:
   void writeFinish();
   bool shares() { return w.tile.parts > 1; }
   size_t getMostAnchors();
-  std::string shareSmall(size_t groups);
+  std::string getTiles(StringRef size, size_t group);
+  std::string getRun(StringRef size, size_t group);
+  std::string shareTiles(StringRef size, size_t groups);
   int64_t columnsOf(Operation *anchor) { return llvm::find(w.plan.anchors, anchor) - w.plan.anchors.begin(); }
 
   KernelWriter &w;
   Contraction first;
   std::vector<std::string> groupMaps; // by group: pointers to its maps
+  std::vector<bool> groupSparse;      // by group
+  bool unpacks = false;               // a group has packed panels
   Side lhs;
+  bool isAllSkinny = true; // of the groups: up to 16 rows are Device/Skinny.h's
 };
 } // namespace
 
@@ -155,15 +163,21 @@ ContractionWriter::Side ContractionWriter::getLhs() {
       Values dims = w.getDims(first.lhs);
       return w.linearize(at, dims).value;
     });
+    auto vector = [&](const std::string &elements) {
+      return "{\n    return kernel.a" + std::to_string(memory.getArgNumber()) + ".load<" + elements +
+             ">(kernel.lhs_row(batch, row) + k);\n  }\n";
+    };
+    const std::string head = "  __device__ __forceinline__ auto ",
+                      parameters = "(index batch, index row, index k) const ";
     if (first.activation)
-      return {"Source::Rows", "  __device__ __forceinline__ auto lhs_run(index batch, index row, index k) const {\n    "
-                              "return kernel.a" +
-                                  std::to_string(memory.getArgNumber()) +
-                                  ".load<4>(kernel.lhs_row(batch, row) + k);\n  }\n"};
-    return {"Source::Rows", "  __device__ __forceinline__ const T *lhs_address(index batch, index row, index k, u32 "
-                            "elements) const {\n    return kernel.a" +
-                                std::to_string(memory.getArgNumber()) +
-                                ".address(kernel.lhs_row(batch, row) + k, elements);\n  }\n"};
+      return {"Source::Rows", head + "lhs_run" + parameters + vector("4")};
+    return {"Source::Rows",
+            "  __device__ __forceinline__ const T *lhs_address(index batch, index row, index k, u32 elements) const {\n"
+            "    return kernel.a" +
+                std::to_string(memory.getArgNumber()) + ".address(kernel.lhs_row(batch, row) + k, elements);\n  }\n" +
+                (element.getIntOrFloatBitWidth() == 16
+                     ? "  template <int kCount>" + head + "lhs_vector" + parameters + vector("kCount")
+                     : "")};
   }
   w.method(type, "lhs", {{"index", "batch"}, {"index", "row"}, {"index", "k"}},
            [&](ValueRange p) { return w.evaluate(first.lhs, getLhsIndices(p[0], p[1], p[2])); });
@@ -172,24 +186,64 @@ ContractionWriter::Side ContractionWriter::getLhs() {
                                   "kernel.lhs(batch, row, k);\n  }\n"};
 }
 
-/// The class of Device/Packed.h that reads the right side, if it is a weight of packed codes that one does; else "".
-static std::string getPacked(const Contraction &c) {
-  auto type = cast<RankedTensorType>(c.rhs.getType());
-  auto format = dyn_cast_or_null<tfm::IntFormatAttr>(tfm::getFormat(type));
-  if (!format || !isa<BlockArgument>(c.rhs) || type.getRank() != 2 || (format.getBits() != 4 && format.getBits() != 8))
-    return "";
-  int64_t rows = type.getDimSize(0), columns = type.getDimSize(1);
-  int64_t blockRows = std::min(format.getBlock()[0], rows), blockColumns = std::min(format.getBlock()[1], columns);
-  auto layout = tfm::getFormatLayout(type);
-  // Indices of blocks are counted in 32 bits.
-  if (!layout || type.getNumElements() == 0 || type.getNumElements() > INT32_MAX || columns % 8 ||
-      (blockColumns != 1 && blockColumns != columns && blockColumns % 8))
-    return "";
-  std::string text = "Packed<" + std::to_string(format.getBits());
-  for (int64_t size : {rows, columns, blockRows, blockColumns})
+/// The class of Device/Panels.h that reads the right side, a weight of packed codes in panels.
+static std::string getPanelCodes(const Contraction &c, RankedTensorType type, int64_t depth) {
+  tfm::PackedCodes format = *tfm::getPackedCodes(tfm::getFormat(type));
+  package::PackedPanels panels = package::getPackedPanels(type, schedule::getPanel(c.rhs));
+  std::string code = format.type         ? isa<Float8E4M3FNType>(format.type) ? "E4M3" : "E5M2"
+                     : format.zeroPoints ? "Unsigned"
+                                         : "Signed";
+  // One group has all of K, also where it has room for more.
+  int64_t group =
+      static_cast<int64_t>(panels.group) < depth ? panels.group : llvm::alignTo(std::max<int64_t>(depth, 1), 8);
+  std::string text = "PanelCodes<Code::" + code;
+  for (int64_t size : {int64_t(format.bits), depth, int64_t(panels.columns), group})
     text += ", " + std::to_string(size);
-  return text + ", " + getTypeName(format.getScale()) + ", " + std::to_string(layout->scales) + ", " +
-         std::to_string(format.getZeroPoints() ? layout->zeros : 0) + ">";
+  return text + ", " + getTypeName(format.scale) + ", " + std::to_string(panels.scales) + ", " +
+         std::to_string(panels.zeros) + ">{kernel.a" + std::to_string(cast<BlockArgument>(c.rhs).getArgNumber()) + "}";
+}
+
+static std::string getPanelCodes(const Contraction &c) {
+  return getPanelCodes(c, cast<RankedTensorType>(c.rhs.getType()), *c.k.getConstant());
+}
+
+/// The class of Device/Sparse.h that reads it.
+static std::string getSparsePanels(const Contraction &c) {
+  auto type = cast<RankedTensorType>(c.rhs.getType());
+  package::SparsePanels panels = package::getSparsePanels(type, schedule::getPanel(c.rhs));
+  int64_t depth = *c.k.getConstant() / 2;
+  std::string values = "PlainPanels<" + getTypeName(type.getElementType()) + ", " + std::to_string(depth) + ">", memory;
+  if (tfm::getFormat(panels.kept))
+    values = StringRef(getPanelCodes(c, panels.kept, depth)).split('{').first.str();
+  return "SparsePanels<" + values + ", " + std::to_string(panels.blocks) + ", " + std::to_string(panels.metadata) +
+         ">{{kernel.a" + std::to_string(cast<BlockArgument>(c.rhs).getArgNumber()) + "}}";
+}
+
+/// Lines of a method that say something for each anchor; the last one isn't asked for.
+static std::string forAnchors(ArrayRef<Operation *> anchors, StringRef condition,
+                              llvm::function_ref<std::string(const Contraction &)> line) {
+  std::string text;
+  for (auto [i, op] : llvm::enumerate(anchors)) {
+    bool isLast = i + 1 == anchors.size();
+    text += (isLast ? "" : "    " + condition + std::to_string(i) + ")\n  ").str() + "    " +
+            line(*schedule::getContraction(op)) + "\n" +
+            (isLast || !condition.starts_with("if constexpr") ? "" : "    else\n  ");
+  }
+  return text;
+}
+
+/// Whether few rows by these weights are a product of Device/Skinny.h's.
+bool ContractionWriter::isSkinny(const Side &rhs, ArrayRef<Operation *> anchors) {
+  auto format = [](Operation *op) { return cast<RankedTensorType>(schedule::getContraction(op)->rhs.getType()); };
+  auto depth = first.k.getConstant();
+  return lhs.source == "Source::Rows" && rhs.source == "Source::PackedPanels" && !first.activation &&
+         tfm::getElementType(first.lhs).getIntOrFloatBitWidth() == 16 && *depth % 8 == 0 &&
+         llvm::all_of(anchors, [&](Operation *op) {
+           Contraction c = *schedule::getContraction(op);
+           int64_t group = package::getPackedPanels(format(op), schedule::getPanel(c.rhs)).group;
+           return format(op) == format(anchors[0]) && (group % 8 == 0 || group >= *depth) &&
+                  c.transposeRhs == first.transposeRhs;
+         });
 }
 
 ContractionWriter::Side ContractionWriter::getRhs(ArrayRef<Operation *> anchors) {
@@ -197,10 +251,10 @@ ContractionWriter::Side ContractionWriter::getRhs(ArrayRef<Operation *> anchors)
   auto getSource = [&](Operation *op) -> std::string {
     Contraction c = *schedule::getContraction(op);
     Type element = tfm::getElementType(c.rhs);
+    if (schedule::isDecoded(c))
+      return schedule::isSparse(c) ? "Source::SparsePanels" : "Source::PackedPanels";
     if (schedule::getPanel(c.rhs))
       return schedule::isInteger(c) ? "Source::Quads" : "Source::Panels";
-    if (!getPacked(c).empty())
-      return c.transposeRhs ? "Source::RunsOfK" : "Source::RunsOfColumns";
     if (c.kind == Contraction::Kind::Conv || !schedule::getMemory(c.rhs))
       return "Source::Computed";
     if (c.transposeRhs)
@@ -212,17 +266,17 @@ ContractionWriter::Side ContractionWriter::getRhs(ArrayRef<Operation *> anchors)
   for (Operation *op : anchors)
     if (getSource(op) != side.source)
       side.source = "Source::Computed";
-  if (side.source == "Source::RunsOfK" || side.source == "Source::RunsOfColumns") {
-    side.text =
-        "  template <u32 kAnchor> __device__ __forceinline__ void rhs_run(index row, index column, float (&x)[8]) "
-        "const {\n";
-    for (auto [i, op] : llvm::enumerate(anchors)) {
-      Contraction c = *schedule::getContraction(op);
-      side.text += "    if constexpr (kAnchor == " + std::to_string(i) + ")\n      " + getPacked(c) +
-                   "::load(kernel.a" + std::to_string(cast<BlockArgument>(c.rhs).getArgNumber()) +
-                   ", row, column, x);\n";
-    }
-    side.text += "  }\n";
+  if (side.source == "Source::PackedPanels" || side.source == "Source::SparsePanels") {
+    bool sparse = side.source == "Source::SparsePanels";
+    side.text = "  template <u32 kAnchor> __device__ __forceinline__ auto " + std::string(sparse ? "sparse" : "codes") +
+                "() const {\n" +
+                forAnchors(anchors, "if constexpr (kAnchor == ",
+                           [&](const Contraction &c) {
+                             return "return " + (sparse ? getSparsePanels(c) : getPanelCodes(c)) + ";";
+                           }) +
+                "  }\n";
+    if (w.tile.float8)
+      side.text += getSmallFloatScales(anchors);
     return side;
   }
   bool computed = side.source == "Source::Computed";
@@ -234,7 +288,10 @@ ContractionWriter::Side ContractionWriter::getRhs(ArrayRef<Operation *> anchors)
   for (auto [i, op] : llvm::enumerate(anchors)) {
     Contraction c = *schedule::getContraction(op);
     std::string number = std::to_string(columnsOf(op)), line;
-    if (computed) {
+    if (computed && schedule::isDecoded(c)) {
+      line = "return from_float<T>(" + (schedule::isSparse(c) ? getSparsePanels(c) : getPanelCodes(c)) +
+             ".element(k, column));";
+    } else if (computed) {
       w.method(w.getStoredType(first.lhs), "rhs" + number, {{"index", "batch"}, {"index", "k"}, {"index", "column"}},
                [&](ValueRange p) -> Value {
                  if (auto conv = dyn_cast<tfm::ConvOp>(c.op)) {
@@ -294,6 +351,14 @@ std::string ContractionWriter::getColumnScales(ArrayRef<Operation *> anchors) {
   return text;
 }
 
+/// The same of small floats, whose sums have no part of a zero point.
+std::string ContractionWriter::getSmallFloatScales(ArrayRef<Operation *> anchors) {
+  return "  __device__ __forceinline__ float column_scale(u32 anchor, index column) const {\n" +
+         forAnchors(anchors, "if (anchor == ",
+                    [](const Contraction &c) { return "return " + getPanelCodes(c) + ".scale(column);"; }) +
+         "  }\n  __device__ __forceinline__ i32 code_sum(u32, index) const { return 0; }\n";
+}
+
 /// How the rows of the left side are quantized: a class of Device/Quantize.h.
 static std::string getActivation(Attribute activation) {
   if (auto dynamic = dyn_cast_or_null<tfm::DynamicAttr>(activation))
@@ -302,7 +367,7 @@ static std::string getActivation(Attribute activation) {
     return "Static<" + std::to_string(fixed.getBits()) + ", " +
            std::to_string(llvm::bit_cast<uint32_t>(static_cast<float>(fixed.getScale().getValueAsDouble()))) + "u, " +
            std::to_string(fixed.getZero()) + ">";
-  return "Exactly";
+  return isa_and_nonnull<tfm::DynamicFloatAttr>(activation) ? "DynamicFloat" : "Exactly";
 }
 
 /// Maps for TMA of a group's right sides, as pointers to the kernel's parameters; empty where they are no matrices in
@@ -403,7 +468,12 @@ void ContractionWriter::writeGroup(unsigned number, ArrayRef<Operation *> anchor
     math = "Tf32";
   if (llvm::all_of(anchors, [](Operation *op) { return schedule::isInteger(*schedule::getContraction(op)); }))
     math = "Codes";
+  if (w.tile.float8)
+    math = "SmallFloats";
   Side rhs = getRhs(anchors);
+  isAllSkinny &= isSkinny(rhs, anchors);
+  groupSparse.push_back(rhs.source == "Source::SparsePanels");
+  unpacks |= rhs.source == "Source::PackedPanels";
   const std::string &maps = groupMaps.emplace_back(getMaps(anchors));
   std::string column = std::to_string(columnsOf(anchors[0]));
   bool whole = w.plan.wholeRows,
@@ -466,22 +536,43 @@ size_t ContractionWriter::getMostAnchors() {
   return most;
 }
 
-/// The part of K of a block's small tile.
-std::string ContractionWriter::shareSmall(size_t groups) {
-  std::string tiles, taken;
+/// The class of tiles of a group: Large, Small, Skinny.
+std::string ContractionWriter::getTiles(StringRef size, size_t group) {
+  std::string tiles = (size + "<" + w.name + "_Group" + Twine(group) + ">").str();
+  return groupSparse[group] ? "Sparse<" + tiles + ">" : tiles;
+}
+/// What runs one of them; those that compute in their own way say so.
+std::string ContractionWriter::getRun(StringRef size, size_t group) {
+  std::string tiles = getTiles(size, group);
+  return tiles + "::run" + (groupSparse[group] || size == "Skinny" ? "<" + tiles + ">" : "");
+}
+
+/// Calls that compute a block's tiles of that size, small or skinny ones, of which several blocks may share a K.
+std::string ContractionWriter::shareTiles(StringRef size, size_t groups) {
+  std::string tiles, taken, calls, id;
   for (size_t i = 0; i < groups; ++i) {
-    std::string id = std::to_string(i);
-    tiles += (i ? " + " : "") + ("Small<" + w.name + "_Group" + id + ">::tiles(group" + id + ")");
-    taken += w.plan.wholeRows ? "    group" + id + ".take(share);\n" : "";
+    id = std::to_string(i);
+    tiles += (i ? " + " : "") + getTiles(size, i) + "::tiles(group" + id + ")";
+    taken += shares() && w.plan.wholeRows ? "      group" + id + ".take(share);\n" : "";
+    calls += (i ? " || " : "") + getRun(size, i) + "(group" + id + (shares() ? ", tile, share)" : ", tile)");
   }
-  std::string text = "    const index tiles = " + tiles + ";\n    const u32 parts = Share::count(" +
-                     std::to_string(w.tile.parts) + ", tiles, Small<" + w.name + "_Group0>::steps(group0));\n" +
-                     "    index tile = block() / parts;\n    Share share{block() % parts, parts, u32(tile), ";
-  text += w.plan.wholeRows ? "nullptr, {}};\n"
-                           : "static_cast<u32 *>(workspace),\n                global(static_cast<float *>(workspace) + "
-                             "Share::kBlocks, parts > 1 ? tiles * parts * " +
-                                 std::to_string(getMostAnchors()) + " * Small<" + w.name + "_Group0>::kFloats : 0)};\n";
-  return text + taken;
+  std::string text = "    const index tiles = " + tiles + ";\n    const u32 parts = ", memory = "nullptr, {}};\n";
+  text += !shares() ? "1;\n"
+                    : "Share::count(" + std::to_string(w.tile.parts) + ", tiles, " + getTiles(size, 0) +
+                          "::steps(group0));\n";
+  if (!w.plan.wholeRows)
+    memory =
+        "static_cast<u32 *>(workspace),\n                  global(static_cast<float *>(workspace) + Share::kBlocks, "
+        "parts > 1 ? tiles * parts * " +
+        std::to_string(getMostAnchors()) + " * Share::kFloats : 0)};\n";
+  // A persistent kernel's grid may have fewer blocks than there are skinny tiles; then none is shared.
+  bool loops = size == "Skinny";
+  text += loops ? "    for (u32 job = block(); job < u32(tiles) * parts; job += block_count()) {\n"
+                : "    {\n      const u32 job = block();\n";
+  text += "      index tile = job / parts;\n";
+  if (shares())
+    text += "      Share share{job % parts, parts, u32(tile), " + memory + taken;
+  return text + "      (void)(" + calls + ");\n" + (loops ? "      sync_block();\n" : "") + "    }\n";
 }
 
 void ContractionWriter::write() {
@@ -529,13 +620,11 @@ void ContractionWriter::write() {
     text += "};\n";
     total += (i ? " + " : "") + ("Large<" + w.name + "_Group" + id + ">::tiles(group" + id + ")");
   }
-  auto run = [&](StringRef size) {
-    bool shared = shares() && size == "Small";
+  auto large = [&] {
     std::string calls;
     for (size_t i = 0; i < groups.size(); ++i)
-      calls += (i ? " || " : "") + size.str() + "<" + w.name + "_Group" + std::to_string(i) + ">::run(group" +
-               std::to_string(i) + (shared ? ", tile, share)" : ", tile)");
-    return (shared ? shareSmall(groups.size()) : "    index tile = block();\n") + "    (void)(" + calls + ");\n";
+      calls += (i ? " || " : "") + getRun("Large", i) + "(group" + std::to_string(i) + ", tile)";
+    return "    index tile = block();\n    (void)(" + calls + ");\n";
   };
   auto hopper = [&](const char *produces) {
     std::string calls = "      HopperState state;\n", begin = "0";
@@ -546,14 +635,20 @@ void ContractionWriter::write() {
     }
     return calls;
   };
-  text += "  if (" + total + " >= " + std::to_string(w.tile.many) + ") {\n";
-  if (w.tile.wgmma)
-    text += "    Hopper<" + w.name +
-            "_Group0>::start();\n    if (thread() < 128) {\n      set_max_registers<56>(false);\n" + hopper("true") +
-            "    } else {\n      set_max_registers<224>(true);\n" + hopper("false") +
-            "    }\n  } else if (thread() < 256) {\n" + run("Small") + "  }\n";
+  const char *most = w.tile.wgmma ? "  } else if (thread() < 256) {\n" : "  } else {\n";
+  text += "  ";
+  if (isAllSkinny)
+    text += "if (group0.rows() <= 16) {\n" +
+            std::string(w.tile.wgmma ? "    if (thread() >= 256)\n      return;\n" : "") +
+            shareTiles("Skinny", groups.size()) + "  } else ";
+  text += "if (" + total + " >= " + std::to_string(w.tile.many) + ") {\n";
+  if (w.tile.wgmma) // producers that decode need more registers
+    text += "    Hopper<" + w.name + "_Group0>::start();\n    if (thread() < 128) {\n      set_max_registers<" +
+            (unpacks ? "88" : "56") + ">(false);\n" + hopper("true") + "    } else {\n      set_max_registers<" +
+            (unpacks ? "208" : "224") + ">(true);\n" + hopper("false") + "    }\n";
   else
-    text += run("Large") + "  } else {\n" + run("Small") + "  }\n";
+    text += large();
+  text += most + shareTiles("Small", groups.size()) + "  }\n";
   w.body += text;
 }
 

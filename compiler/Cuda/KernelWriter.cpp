@@ -1,6 +1,7 @@
 // The frame of a kernel's source.
 #include "compiler/Cuda/KernelWriter.h"
 #include "compiler/Cuda/CppPrinter.h"
+#include "compiler/Package/Layout.h"
 #include "dialects/Tfm/Formats.h"
 #include "dialects/Tfm/Weights.h"
 #include "llvm/ADT/StringExtras.h"
@@ -184,14 +185,15 @@ FailureOr<std::string> KernelWriter::write(StringRef symbol) {
     bool hasFormat = static_cast<bool>(tfm::getFormat(tensor.getType()));
     std::string count = hasFormat ? std::to_string(*tfm::getByteSize(cast<RankedTensorType>(tensor.getType())))
                                   : printCount(tensor.getType());
-    if (panelWidth) {
+    if (panelWidth && hasFormat) {
+      count = std::to_string(
+          *package::getStoredBytes(cast<RankedTensorType>(tensor.getType()), schedule::getPanel(tensor)));
+    } else if (panelWidth) {
       auto matrix = cast<RankedTensorType>(tensor.getType());
       auto panel = schedule::getPanel(tensor);
       int64_t n = matrix.getDimSize(panel.getTransposed() ? 0 : 1),
               k = matrix.getDimSize(panel.getTransposed() ? 1 : 0);
-      int64_t columns = llvm::alignTo(n, panelWidth), depth = panel.getDepth();
-      // Of codes, with a scale and a sum of each column.
-      count = std::to_string(columns * (depth > 1 ? llvm::alignTo(k, depth) + 8 : k));
+      count = std::to_string(llvm::alignTo(n, panelWidth) * k);
     }
     fill += "  kernel." + operand + " = global(" + operand + ", " + count + ");\n";
   };

@@ -50,60 +50,127 @@ static void layOutIntegers(RankedTensorType type, kernel::PanelAttr layout, Arra
   sink({reinterpret_cast<const char *>(sums.data()), sums.size() * sizeof(int32_t)});
 }
 
-/// Panels of packed codes: K rows of `width` codes each, of 8 or 4 bits; of 4, the first half of the columns in the low
-/// bits. Behind all panels the scales of each block along K, columns next to each other, at a multiple of 64 bytes;
-/// then the zero points likewise.
+/// Panels of packed codes, integers or small floats: K rows of `width` codes each, of 8 or 4 bits; of 4, the first half
+/// of the columns in the low bits. Behind all panels the scales of each block along K, one for each column next to each
+/// other, at a multiple of 64 bytes; then the zero points likewise.
 PackedPanels package::getPackedPanels(RankedTensorType type, kernel::PanelAttr layout) {
-  auto format = cast<tfm::IntFormatAttr>(type.getEncoding());
+  tfm::PackedCodes format = *tfm::getPackedCodes(type.getEncoding());
   uint64_t rows = type.getDimSize(layout.getTransposed());
   PackedPanels at;
   at.columns = llvm::alignTo(uint64_t(type.getDimSize(!layout.getTransposed())), layout.getWidth());
-  at.group = format.getBlock()[layout.getTransposed()];
+  at.group = format.block[layout.getTransposed()];
   uint64_t groups = llvm::divideCeil(rows, at.group);
   // The weight's own size didn't overflow, and this one is close.
-  at.scales = llvm::alignTo(at.columns * rows * format.getBits() / 8, 64);
-  at.zeros = llvm::alignTo(at.scales + groups * at.columns * format.getScale().getIntOrFloatBitWidth() / 8, 64);
-  at.size = format.getZeroPoints() ? at.zeros + groups * at.columns : at.zeros;
+  at.scales = llvm::alignTo(at.columns * rows * format.bits / 8, 64);
+  at.zeros = llvm::alignTo(at.scales + groups * at.columns * format.scale.getIntOrFloatBitWidth() / 8, 64);
+  at.size = format.zeroPoints ? at.zeros + groups * at.columns : at.zeros;
   return at;
 }
 
 static void layOutPacked(RankedTensorType type, kernel::PanelAttr layout, ArrayRef<char> bytes,
                          llvm::function_ref<void(ArrayRef<char>)> sink) {
-  auto format = cast<tfm::IntFormatAttr>(type.getEncoding());
-  tfm::IntCodes weight = tfm::unpackInt(type, bytes);
+  tfm::PackedCodes format = *tfm::getPackedCodes(type.getEncoding());
+  tfm::FormatLayout from = *tfm::getFormatLayout(type);
   PackedPanels at = getPackedPanels(type, layout);
   bool transposed = layout.getTransposed();
   size_t width = layout.getWidth(), rows = type.getDimSize(transposed), columns = type.getDimSize(!transposed);
   auto codeAt = [&](size_t k, size_t n) -> uint8_t {
-    return n < columns ? static_cast<uint8_t>(weight.codes[transposed ? n * rows + k : k * columns + n]) : 0;
+    size_t place = transposed ? n * rows + k : k * columns + n;
+    if (n >= columns)
+      return 0;
+    auto byte = static_cast<uint8_t>(bytes[from.codes + place * format.bits / 8]);
+    return format.bits == 4 ? byte >> place % 2 * 4 & 15 : byte;
   };
   std::vector<char> panel;
   for (size_t first = 0; first < columns; first += width) {
     panel.clear();
     for (size_t k = 0; k < rows; ++k)
-      for (size_t n = 0; n < (format.getBits() == 4 ? width / 2 : width); ++n)
-        panel.push_back(static_cast<char>(format.getBits() == 4
-                                              ? (codeAt(k, first + n) & 15) | (codeAt(k, first + n + width / 2) << 4)
-                                              : codeAt(k, first + n)));
+      for (size_t n = 0; n < (format.bits == 4 ? width / 2 : width); ++n)
+        panel.push_back(static_cast<char>(
+            format.bits == 4 ? codeAt(k, first + n) | (codeAt(k, first + n + width / 2) << 4) : codeAt(k, first + n)));
     sink(panel);
   }
-  std::vector<char> rest(at.size - at.columns * rows * format.getBits() / 8);
+  std::vector<char> rest(at.size - at.columns * rows * format.bits / 8);
   size_t begin = at.size - rest.size(), groups = llvm::divideCeil(rows, at.group);
-  // As packInt keeps them.
-  tfm::FormatLayout from = *tfm::getFormatLayout(type);
-  size_t scaleBytes = format.getScale().getIntOrFloatBitWidth() / 8;
+  size_t scaleBytes = format.scale.getIntOrFloatBitWidth() / 8;
+  size_t share = format.block[!transposed], across = llvm::divideCeil(columns, share);
   for (size_t g = 0; g < groups; ++g)
     for (size_t n = 0; n < columns; ++n) {
-      size_t block = transposed ? n * groups + g : g * columns + n, place = g * at.columns + n;
+      size_t block = transposed ? n / share * groups + g : g * across + n / share, place = g * at.columns + n;
       std::memcpy(rest.data() + (at.scales - begin) + place * scaleBytes,
                   bytes.data() + from.scales + block * scaleBytes, scaleBytes);
-      if (format.getZeroPoints())
+      if (format.zeroPoints)
         rest[at.zeros - begin + place] = bytes[from.zeros + block];
     }
   sink(rest);
 }
 
+SparsePanels package::getSparsePanels(RankedTensorType type, kernel::PanelAttr layout) {
+  auto format = cast<tfm::SparseFormatAttr>(type.getEncoding());
+  SmallVector<int64_t> shape(type.getShape());
+  int64_t depth = shape[format.getAxis()];
+  shape[format.getAxis()] = depth / 2;
+  SparsePanels at;
+  at.kept = RankedTensorType::get(shape, type.getElementType(),
+                                  tfm::getPackedCodes(format.getValues()) ? format.getValues() : Attribute());
+  at.blocks = llvm::divideCeil(depth, 64) * 2;
+  at.metadata = llvm::alignTo(*getStoredBytes(at.kept, layout), 64);
+  uint64_t panels = llvm::divideCeil(type.getDimSize(!layout.getTransposed()), layout.getWidth());
+  at.size = at.metadata + panels * at.blocks * 64;
+  return at;
+}
+
+static void layOutSparse(RankedTensorType type, kernel::PanelAttr layout, ArrayRef<char> bytes,
+                         llvm::function_ref<void(ArrayRef<char>)> sink) {
+  auto format = cast<tfm::SparseFormatAttr>(type.getEncoding());
+  SparsePanels at = getSparsePanels(type, layout);
+  tfm::FormatLayout from = *tfm::getFormatLayout(type);
+  auto values = RankedTensorType::get(at.kept.getShape(), Float32Type::get(type.getContext()), format.getValues());
+  ArrayRef<char> kept = bytes.drop_front(from.codes).take_front(*tfm::getByteSize(values));
+  std::vector<char> narrow;
+  if (!tfm::getFormat(at.kept)) { // rounded to the weight's type
+    std::vector<float> decoded(values.getNumElements());
+    if (format.getValues())
+      decoded = tfm::decode(values, kept);
+    else
+      std::memcpy(decoded.data(), kept.data(), kept.size());
+    narrow =
+        tfm::encode(RankedTensorType::get(values.getShape(), values.getElementType(),
+                                          tfm::FloatFormatAttr::get(type.getContext(), type.getElementType(), {}, {})),
+                    decoded);
+    narrow.resize(decoded.size() * 2);
+    kept = narrow;
+  }
+  uint64_t written = 0;
+  package::layOut(at.kept, layout, kept, [&](ArrayRef<char> piece) {
+    written += piece.size();
+    sink(piece);
+  });
+  sink(std::vector<char>(at.metadata - written));
+
+  bool transposed = layout.getTransposed();
+  size_t rows = at.kept.getDimSize(transposed), columns = at.kept.getDimSize(!transposed), width = layout.getWidth();
+  auto placeOf = [&](size_t k, size_t n) -> unsigned {
+    if (k >= rows || n >= columns)
+      return k % 2; // of nothing: zeros
+    size_t place = transposed ? n * rows + k : k * columns + n;
+    return static_cast<uint8_t>(bytes[from.indices + place / 4]) >> place % 4 * 2 & 3;
+  };
+  std::vector<uint32_t> words(at.blocks * 16);
+  for (size_t first = 0; first < columns; first += width) {
+    for (size_t word = 0; word < words.size(); ++word) {
+      size_t column = first + word % 16 / 2, k = word / 16 * 16 + word % 2 * 8;
+      words[word] = 0;
+      for (size_t i = 0; i < 16; ++i)
+        words[word] |= placeOf(k + i % 8, column + i / 8 * 8) << 2 * i;
+    }
+    sink({reinterpret_cast<const char *>(words.data()), words.size() * sizeof(uint32_t)});
+  }
+}
+
 std::optional<uint64_t> package::getStoredBytes(RankedTensorType type, kernel::PanelAttr layout) {
+  if (layout && isa_and_nonnull<tfm::SparseFormatAttr>(tfm::getFormat(type)))
+    return getSparsePanels(type, layout).size;
   if (layout && tfm::getFormat(type) && !tfm::getHalfType(type))
     return layout.getDepth() > 1 ? getIntegerBytes(type, layout) : getPackedPanels(type, layout).size;
   auto bytes = tfm::getByteSize(type);
@@ -121,6 +188,8 @@ void package::layOut(RankedTensorType type, kernel::PanelAttr layout, ArrayRef<c
                      llvm::function_ref<void(ArrayRef<char>)> sink) {
   if (!layout || bytes.empty())
     return sink(bytes);
+  if (isa_and_nonnull<tfm::SparseFormatAttr>(tfm::getFormat(type)))
+    return layOutSparse(type, layout, bytes, sink);
   if (tfm::getFormat(type) && !tfm::getHalfType(type))
     return layout.getDepth() > 1 ? layOutIntegers(type, layout, bytes, sink) : layOutPacked(type, layout, bytes, sink);
   size_t element = bytes.size() / type.getNumElements(), width = layout.getWidth(), depth = layout.getDepth();

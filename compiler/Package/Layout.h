@@ -14,6 +14,16 @@ struct PackedPanels {
 };
 PackedPanels getPackedPanels(mlir::RankedTensorType type, kernel::PanelAttr layout);
 
+/// The same of a weight of 16 bits in #tfm.nm of which two of each four elements along K are kept: the kept ones in
+/// panels, in the weight's type or in packed codes; then, at a multiple of 64 bytes, for each panel and each 32
+/// elements of K, in whole pairs, 16 words. Word 2i + j says where in its four each of eight kept elements is, from 8j
+/// of 16 on, two bits each from the lowest: of column i, then of column i + 8.
+struct SparsePanels {
+  mlir::RankedTensorType kept; // without a format where elements lie as they are
+  uint64_t blocks = 0, metadata = 0, size = 0;
+};
+SparsePanels getSparsePanels(mlir::RankedTensorType type, kernel::PanelAttr layout);
+
 /// Gives the stored bytes, in order and in pieces, to the sink. `bytes` are the tensor's, row-major. Takes memory for a
 /// few rows of a panel only.
 void layOut(mlir::RankedTensorType type, kernel::PanelAttr layout, llvm::ArrayRef<char> bytes,

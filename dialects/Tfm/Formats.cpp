@@ -317,6 +317,16 @@ IntCodes tfm::unpackInt(RankedTensorType type, ArrayRef<char> bytes) {
   return codes;
 }
 
+std::optional<PackedCodes> tfm::getPackedCodes(Attribute format) {
+  if (auto integers = dyn_cast_or_null<IntFormatAttr>(format);
+      integers && llvm::is_contained({4u, 8u}, integers.getBits()))
+    return PackedCodes{integers.getBits(), integers.getBlock(), integers.getScale(), integers.getZeroPoints()};
+  if (auto floats = dyn_cast_or_null<FloatFormatAttr>(format);
+      floats && floats.getBlock() && floats.getType().getIntOrFloatBitWidth() == 8)
+    return PackedCodes{8, floats.getBlock(), floats.getScale(), false, cast<FloatType>(floats.getType())};
+  return std::nullopt;
+}
+
 //===- Encoders -===//
 
 static std::vector<char> encodeInt(RankedTensorType type, IntFormatAttr format, ArrayRef<float> values) {

@@ -42,6 +42,17 @@ struct IntCodes {
 std::vector<char> packInt(mlir::RankedTensorType type, const IntCodes &codes);
 IntCodes unpackInt(mlir::RankedTensorType type, llvm::ArrayRef<char> bytes);
 
+/// A format of codes of 4 or 8 bits with a scale for each block, whatever the codes are.
+struct PackedCodes {
+  unsigned bits;
+  mlir::DenseI64ArrayAttr block;
+  mlir::Type scale;
+  bool zeroPoints = false;
+  mlir::FloatType type = {}; // of the codes, or null: integers
+};
+/// Nothing for other formats, and for null.
+std::optional<PackedCodes> getPackedCodes(mlir::Attribute format);
+
 /// The nearest value of a scale's type (f32, f16, bf16).
 float roundScale(float scale, mlir::Type type);
 

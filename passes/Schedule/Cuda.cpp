@@ -6,8 +6,9 @@ using namespace lathe;
 using namespace lathe::schedule;
 
 ArrayRef<StringRef> schedule::getCudaTargets() {
-  static constexpr StringRef targets[] = {"cuda:sm_80",   "cuda:sm_86",  "cuda:sm_89", "cuda:sm_90a",    "cuda:sm_100a",
-                                          "cuda:sm_120a", "cuda:source", "cuda-sim",   "cuda-sim:sm_90a"};
+  static constexpr StringRef targets[] = {"cuda:sm_80",     "cuda:sm_86",     "cuda:sm_89",  "cuda:sm_90a",
+                                          "cuda:sm_100a",   "cuda:sm_120a",   "cuda:source", "cuda-sim",
+                                          "cuda-sim:sm_89", "cuda-sim:sm_90a"};
   return targets;
 }
 bool schedule::isCudaTarget(StringRef target) { return llvm::is_contained(getCudaTargets(), target); }
@@ -23,6 +24,7 @@ constexpr Field kFields[] = {
     {"shared", &CudaTile::shared, 0, 232448}, // 227 KiB, the most that any device gives
     {"many", &CudaTile::many, 0, 1 << 20},
     {"parts", &CudaTile::parts, 1, kMostParts},
+    {"float8", &CudaTile::float8, 0, 1},
     {"wgmma", &CudaTile::wgmma, 0, 1},
 };
 
@@ -32,6 +34,11 @@ struct Formulas {
 
 bool hasWgmma(StringRef target, Type element) {
   return target.ends_with(":sm_90a") && (element.isF16() || element.isBF16());
+}
+/// Products of small floats.
+bool hasFloat8(StringRef target) {
+  return llvm::any_of(ArrayRef<StringRef>{":sm_89", ":sm_90a", ":sm_100a", ":sm_120a"},
+                      [&](StringRef sm) { return target.ends_with(sm); });
 }
 /// Of a persistent kernel. Two for tests, so that a block has several tiles.
 int64_t getHopperBlocks(StringRef target) { return target == "cuda-sim:sm_90a" ? 2 : kHopperBlocks; }
@@ -72,14 +79,20 @@ Formulas scheduleContraction(const KernelPlan &plan, StringRef target, CudaTile 
     small = small + first.batch * Dim::ceildiv(first.m, 32) * Dim::ceildiv(n, 64);
   }
   // Small tiles are taken for fewer than `many` large ones, each of which is at most eight of them.
-  tile.many = target == "cuda-sim" ? 2 : target == "cuda-sim:sm_90a" ? 1 : kManyTiles;
+  tile.many = target == "cuda-sim:sm_90a" ? 1 : target.starts_with("cuda-sim") ? 2 : kManyTiles;
   Formulas formulas;
   int64_t buffers = 0; // of eight warps
   for (int64_t length : getRowBuffers(plan))
     buffers += 32 * length;
   Type element = tfm::getElementType(first.lhs);
   auto depth = first.k.getConstant();
-  tile.wgmma = hasWgmma(target, element) && !first.activation && depth && *depth > 0 && buffers <= 64 * 1024;
+  tile.float8 =
+      hasFloat8(target) && llvm::all_of(plan.anchors, [](Operation *op) { return isSmallFloat(*getContraction(op)); });
+  bool sparse = llvm::any_of(plan.anchors, [](Operation *op) {
+    Contraction c = *getContraction(op);
+    return isSparse(c) && isDecoded(c);
+  });
+  tile.wgmma = hasWgmma(target, element) && !first.activation && !sparse && depth && *depth > 0 && buffers <= 64 * 1024;
   tile.shared = tile.wgmma ? kHopperShared : kContractionShared + (first.activation ? kRowScales : 0);
   tile.shared = std::max(tile.shared, buffers);
   if (tile.wgmma) {
@@ -88,7 +101,7 @@ Formulas scheduleContraction(const KernelPlan &plan, StringRef target, CudaTile 
   }
   formulas.blocks = Dim::max(large, Dim::min(small, 8 * (tile.many - 1)));
   // Parts meet in the workspace: rows of sums behind each other, or as many floats as a tile has.
-  int64_t bits = isInteger(first) ? 8 : element.getIntOrFloatBitWidth();
+  int64_t bits = isInteger(first) || tile.float8 ? 8 : element.getIntOrFloatBitWidth();
   int64_t steps = depth ? llvm::divideCeil(*depth, 1024 / bits) : kMostParts * kLeastSteps;
   tile.parts = std::clamp<int64_t>(steps / kLeastSteps, 1, kMostParts);
   Dim parts = Dim::min(small * Dim(tile.parts), kShareBlocks);

@@ -9,12 +9,13 @@ struct CudaTile {
   int64_t shared = 0;    // bytes of dynamic shared memory of a block
   int64_t many = 0;      // large tiles of a contraction, from so many on; else small ones
   int64_t parts = 1;     // blocks at most that share the sum over K of a contraction's small tile
+  int64_t float8 = 0;    // 1: codes of f8E4M3FN are multiplied as they are
   int64_t wgmma = 0;     // 1: large tiles of a contraction are Device/Hopper.h's, attention is HopperAttention.h's
 };
 
 /// "cuda:sm_80" … "cuda:sm_120a", in the order of their SMs; "cuda:source", for NVRTC at load, which does what sm_80
-/// does. Then, for tests, "cuda-sim", which runs what sm_80 does, and "cuda-sim:sm_90a": they take large tiles from 2
-/// and from 1 on, so that small tests run both sizes.
+/// does. Then, for tests, "cuda-sim", which runs what sm_80 does, "cuda-sim:sm_89" and "cuda-sim:sm_90a": they take
+/// large tiles from 2, 2 and 1 on, so that small tests run both sizes.
 llvm::ArrayRef<llvm::StringRef> getCudaTargets();
 bool isCudaTarget(llvm::StringRef target);
 

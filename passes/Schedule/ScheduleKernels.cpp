@@ -218,7 +218,7 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
     for (Operation *op : anchors) {
       Contraction c = *getContraction(op);
       bool isPlain = tfm::getElementType(c.rhs).isF32() && !tfm::getFormat(c.rhs.getType());
-      if (isLaidOut(op) && (depth > 1 || isPlain || (!hasCuda && isUnpackable(c))))
+      if (isLaidOut(op) && (depth > 1 || isPlain || isUnpackable(c)))
         kernel.setArgAttr(cast<BlockArgument>(c.rhs).getArgNumber(), kernel::kLayoutAttr,
                           kernel::PanelAttr::get(&getContext(), kPanelWidth, c.transposeRhs, depth));
     }
@@ -228,14 +228,12 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
   static bool hasIntegers(const Contraction &c) {
     auto format = dyn_cast_or_null<tfm::IntFormatAttr>(tfm::getFormat(c.rhs.getType()));
     int64_t depth = c.k.getConstant().value_or(INT64_MAX);
-    return c.activation && format && tfm::getElementType(c.rhs).isF32() && format.getBits() > 4 &&
+    return c.activation && !isa<tfm::DynamicFloatAttr>(c.activation) && format && format.getBits() > 4 &&
            !format.getZeroPoints() && format.getBlock()[c.transposeRhs ? 1 : 0] >= depth && depth <= kMostIntegers;
   }
-  /// Whether its codes, of whole or half bytes with scales for each column, can lie in panels.
+  /// Whether its codes, of whole or half bytes, or what is kept of it lie in panels.
   static bool isUnpackable(const Contraction &c) {
-    auto format = dyn_cast_or_null<tfm::IntFormatAttr>(tfm::getFormat(c.rhs.getType()));
-    return format && tfm::getElementType(c.rhs).isF32() && (format.getBits() == 4 || format.getBits() == 8) &&
-           format.getBlock()[c.transposeRhs ? 0 : 1] == 1;
+    return tfm::getPackedCodes(tfm::getFormat(c.rhs.getType())) || isSparse(c);
   }
   static constexpr int64_t kMostIntegers = 65536; // times 255 * 128 is below 2^31
 };

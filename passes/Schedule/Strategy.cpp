@@ -161,6 +161,22 @@ Product schedule::getProduct(const KernelPlan &plan, const CpuTarget &target) {
   return getContractionProduct(contractions, target);
 }
 
+bool schedule::isSparse(const Contraction &c) {
+  auto format = dyn_cast_or_null<tfm::SparseFormatAttr>(tfm::getFormat(c.rhs.getType()));
+  if (!format || format.getN() != 2 || format.getM() != 4 || format.getAxis() != (c.transposeRhs ? 1 : 0) ||
+      tfm::getElementType(c.rhs).getIntOrFloatBitWidth() != 16)
+    return false;
+  auto floats = dyn_cast_or_null<tfm::FloatFormatAttr>(format.getValues());
+  return !format.getValues() || tfm::getPackedCodes(format.getValues()) || (floats && !floats.getBlock());
+}
+
+bool schedule::isSmallFloat(const Contraction &c) {
+  auto format = dyn_cast_or_null<tfm::FloatFormatAttr>(tfm::getFormat(c.rhs.getType()));
+  auto activation = dyn_cast_or_null<tfm::DynamicFloatAttr>(c.activation);
+  return activation && format && isDecoded(c) && format.getType() == activation.getType() &&
+         format.getBlock()[c.transposeRhs ? 1 : 0] >= c.k.getConstant().value_or(INT64_MAX);
+}
+
 BlockArgument schedule::getReadRows(kernel::FuncOp kernel, const Dim &rows) {
   for (BlockArgument argument : kernel.getBody().getArguments())
     if (kernel.getArgAttr(argument.getArgNumber(), kernel::kRowsAttr) && Dim::product(tfm::getDims(argument)) == rows)

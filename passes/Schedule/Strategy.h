@@ -96,6 +96,12 @@ mlir::BlockArgument getReadRows(kernel::FuncOp kernel, const Dim &rows);
 bool isInteger(const Contraction &contraction);
 /// Whether its weight's codes lie in panels, which are decoded to f32 as they are used.
 bool isDecoded(const Contraction &contraction);
+/// Whether of each four elements along K of its weight two are kept, such that it can lie in sparse panels
+/// (compiler/Package/Layout.h).
+bool isSparse(const Contraction &contraction);
+/// Whether rows of small floats meet a weight's own codes, in panels, with one scale a column, where a device has such
+/// products.
+bool isSmallFloat(const Contraction &contraction);
 /// The panel layout of a kernel's argument, or null.
 kernel::PanelAttr getPanel(mlir::Value value);
 

@@ -8,7 +8,7 @@ namespace lathe::runtime {
 enum class TargetKind {
   Cpu,       // "x86-64-v3", "x86-64-v4+vnni"
   Cubin,     // "cuda:sm_90a"
-  Simulated, // "cuda-sim", "cuda-sim:sm_90a": host code for the driver that emulates a device
+  Simulated, // "cuda-sim", "cuda-sim:sm_89", "cuda-sim:sm_90a": host code for the driver that emulates a device
   Source,    // "cuda:source": CUDA C++ for NVRTC
   Unknown    // of a later version: never run
 };
@@ -18,7 +18,7 @@ inline TargetKind targetKind(const char *name) {
     return TargetKind::Cpu;
   if (!strncmp(name, "cuda:sm_", 8))
     return TargetKind::Cubin;
-  if (!strcmp(name, "cuda-sim") || !strcmp(name, "cuda-sim:sm_90a"))
+  if (!strcmp(name, "cuda-sim") || !strcmp(name, "cuda-sim:sm_89") || !strcmp(name, "cuda-sim:sm_90a"))
     return TargetKind::Simulated;
   return strcmp(name, "cuda:source") ? TargetKind::Unknown : TargetKind::Source;
 }

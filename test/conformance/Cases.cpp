@@ -111,7 +111,7 @@ OwningOpRef<ModuleOp> conformance::buildModule(MLIRContext &context, const Case 
 
 std::vector<Case> conformance::getCases() {
   std::vector<Case> cases;
-  for (auto get : {getElementwiseCases, getDataCases, getTransformerCases, getCompressionCases})
+  for (auto get : {getElementwiseCases, getDataCases, getTransformerCases, getCompressionCases, getPackedCases})
     for (Case &one : get())
       cases.push_back(std::move(one));
   return cases;

@@ -70,6 +70,7 @@ std::vector<Case> getElementwiseCases();
 std::vector<Case> getDataCases();
 std::vector<Case> getTransformerCases();
 std::vector<Case> getCompressionCases();
+std::vector<Case> getPackedCases();
 /// All, in an order that doesn't change.
 std::vector<Case> getCases();
 

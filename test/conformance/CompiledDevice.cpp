@@ -251,7 +251,7 @@ private:
 std::unique_ptr<Device> conformance::createCompiledDevice(StringRef name) {
   if (name == "cuda")
     return std::make_unique<CompiledDevice>("cuda:all", "cuda:all");
-  if (name == "cuda-sim" || name == "cuda-sim:sm_90a" || name.starts_with("cuda:"))
+  if (name == "cuda-sim" || name == "cuda-sim:sm_89" || name == "cuda-sim:sm_90a" || name.starts_with("cuda:"))
     return std::make_unique<CompiledDevice>(name, name);
   if (!name.consume_front("cpu:"))
     return nullptr;

@@ -38,9 +38,9 @@ public:
   }
 };
 
-/// `reference`; `cpu:ISA`, or `cpu:ISA:SCHEDULE` for the schedule of another instruction set; `cuda-sim` and
-/// `cuda-sim:sm_90a`; `cuda`, the machine's first device; `cuda:sm_90a,...`, to write packages for. Null for other
-/// names.
+/// `reference`; `cpu:ISA`, or `cpu:ISA:SCHEDULE` for the schedule of another instruction set; `cuda-sim`,
+/// `cuda-sim:sm_89` and `cuda-sim:sm_90a`; `cuda`, the machine's first device; `cuda:sm_90a,...`, to write packages
+/// for. Null for other names.
 std::unique_ptr<Device> createDevice(llvm::StringRef name);
 std::unique_ptr<Device> createCompiledDevice(llvm::StringRef name);
 

@@ -2,6 +2,7 @@
 #include "tools/cuda-sim/Block.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 using namespace lathe::sim;
@@ -158,6 +159,70 @@ void device::sim_mma(float *d, const u32 *a, const u32 *b, SimType type, Site si
   here->collective(Collective::mma, &operands, d, site, true, [&](Warp &w) {
     float product[16][8];
     multiply(product, gather(w), type);
+    addProduct(w, product);
+  });
+}
+
+void device::sim_mma_sparse(float *d, const u32 *a, const u32 *b, u32 metadata, SimType type, Site site) {
+  wholeWarp("mma", site);
+  struct Operands {
+    const u32 *a, *b;
+    u32 metadata;
+  } operands{a, b, metadata};
+  here->collective(Collective::mma, &operands, d, site, true, [&](Warp &w) {
+    auto valueOf = [&](const u32 *words, u32 i) {
+      u16 bits = u16(words[i / 2] >> i % 2 * 16);
+      return type == SimType::f16 ? to_float(device::f16{bits}) : to_float(device::bf16{bits});
+    };
+    float left[16][32] = {}, right[32][8], product[16][8] = {};
+    for (u32 lane = 0; lane < 32; ++lane) {
+      const Operands &from = *static_cast<const Operands *>(w.in[lane]);
+      u32 g = lane / 4, t = lane % 4;
+      for (u32 i = 0; i < 8; ++i)
+        right[i / 2 * 8 + 2 * t + i % 2][g] = valueOf(from.b, i);
+      for (u32 i = 0; i < 8; ++i) {
+        u32 row = g + i / 2 % 2 * 8, kept = i / 4 * 8 + 2 * t + i % 2; // of 16
+        u32 bits = static_cast<const Operands *>(w.in[g * 4 + kept / 8])->metadata >> row / 8 * 16;
+        u32 place = bits >> kept % 8 * 2 & 3;
+        if (kept % 2 == 1 && (bits >> (kept % 8 - 1) * 2 & 3) >= place)
+          here->fail(site, "metadata of row %u: elements %u and %u of the kept ones aren't in order", row, kept - 1,
+                     kept);
+        left[row][kept / 2 * 4 + place] = valueOf(from.a, i);
+      }
+    }
+    for (u32 i = 0; i < 16; ++i)
+      for (u32 k = 0; k < 32; ++k)
+        for (u32 n = 0; n < 8; ++n)
+          product[i][n] += left[i][k] * right[k][n];
+    addProduct(w, product);
+  });
+}
+
+static float fromE4m3(u8 code) {
+  int exponent = code >> 3 & 15, fraction = code & 7;
+  float size = (code & 0x7f) == 0x7f ? __builtin_nanf("")
+               : exponent            ? float(8 + fraction) * float(1 << exponent) / 1024
+                                     : float(fraction) / 512;
+  return code & 0x80 ? -size : size;
+}
+
+void device::sim_mma_e4m3(float *d, const u32 *a, const u32 *b, Site site) {
+  wholeWarp("mma", site);
+  MmaOperands operands{a, b};
+  here->collective(Collective::mma, &operands, d, site, true, [&](Warp &w) {
+    static const std::array<float, 256> values = [] {
+      std::array<float, 256> table;
+      for (u32 code = 0; code < 256; ++code)
+        table[code] = fromE4m3(u8(code));
+      return table;
+    }();
+    Tiles tiles = gather(w);
+    float product[16][8] = {};
+    for (u32 i = 0; i < 16; ++i)
+      for (u32 k = 0; k < 8; ++k)
+        for (u32 n = 0; n < 8; ++n)
+          for (u32 byte = 0; byte < 32; byte += 8)
+            product[i][n] += values[tiles.a[i][k] >> byte & 255] * values[tiles.b[k][n] >> byte & 255];
     addProduct(w, product);
   });
 }

@@ -8,8 +8,10 @@
 //   batches(), rows(), columns(), depth()
 //   lhs(batch, row, k), rhs<anchor>(batch, k, column)      elements, where they don't lie in memory
 //   lhs_run(batch, row, k)                                 of a quantized left side in memory, four elements
-//   rhs_run<anchor>(row, column of the matrix, elements)   eight elements of packed codes
-//   column_scale(anchor, column), code_sum(anchor, column)  of a right side of codes
+//   lhs_vector<count>(batch, row, k)                       of a left side of 16 bits in memory
+//   codes<anchor>()                                         of a right side of packed panels: its PanelCodes
+//   sparse<anchor>()                                        of one of sparse panels
+//   column_scale(anchor, column), code_sum(anchor, column)  of a right side whose codes are multiplied
 //   lhs_address(batch, row, k, elements), rhs_address<anchor>(batch, row of memory, place in it, elements)
 //   reads(row); store(batch, row, column, sums)            row of all batches
 //   tile_columns<kColumns>(), finish(team, warp, row)       with kWhole: of all groups; a row of the results
@@ -21,8 +23,8 @@ enum class Source {
   Columns,      // right side: columns() elements after each other for each element of K
   Panels,       // right side: panels of 16 columns, each depth x 16 (kernel.panel)
   Quads,        // codes in panels: for four elements of K after each other, the four codes of each of 16 columns
-  RunsOfK,      // right side: packed codes, eight for elements of K after each other
-  RunsOfColumns // for eight columns side by side
+  PackedPanels, // packed codes in panels (Panels.h)
+  SparsePanels  // two of four elements along K, in panels (Sparse.h)
 };
 
 /// The threads that work on something together.
@@ -33,9 +35,10 @@ struct Everybody {
 };
 
 /// A block's part of the steps of K of its tile, where few tiles would leave a device idle. The parts' sums meet in
-/// memory, kFloats of them for each part of each tile, and are added in their order by the block that comes last.
+/// memory, those of each part of each tile, and are added in their order by the block that comes last.
 struct Share {
   static constexpr u32 kBlocks = 264, kLeast = 4; // as passes/Schedule/Cuda.h: of a grid, all parts; steps of a part
+  static constexpr u32 kFloats = 2048;            // of a tile's part, for each anchor
   u32 part, parts, tile;
   u32 *counters;        // of tiles; zero when nobody works on them, as all of the memory
   Global<float> floats; // behind them
@@ -69,20 +72,21 @@ struct SharedSums {
 template <class Group, u32 kTileRows, u32 kTileColumns, u32 kWarpRows, u32 kStages, class Threads = Everybody,
           bool kShares = false>
 struct Contraction {
+  using OfGroup = Group;
+  static constexpr u32 kOfStages = kStages;
   using Math = typename Group::Math;
   using T = typename Math::T;
   using Activation = typename Group::Activation;
-  static constexpr bool kCodes = Group::kRhs == Source::Quads;
+  static constexpr bool kCodes = sizeof(T) == 1; // both sides' codes are multiplied
   static constexpr u32 kWarps = 8, kThreads = Threads::kThreads, kWarpColumns = kWarps / kWarpRows;
   static constexpr u32 kColumns = kTileColumns / Group::kAnchors;
   static constexpr u32 kDepth = 128 / sizeof(T), kChunk = 16 / sizeof(T); // elements of a step, of a copy
   static constexpr bool kAcross =
-      Group::kRhs == Source::Columns || Group::kRhs == Source::Panels || Group::kRhs == Source::RunsOfColumns;
+      Group::kRhs == Source::Columns || Group::kRhs == Source::Panels || Group::kRhs == Source::PackedPanels;
   static constexpr u32 kSizeB = kCodes ? kColumns * 4 : kAcross ? kDepth : 128; // as Math::load_b has it
   static constexpr u32 kTileA = kTileRows * 128, kTileB = kColumns * 128;
   static constexpr u32 kStage = kTileA + Group::kAnchors * kTileB;
   static constexpr u32 kM = kTileRows / kWarpRows / 16, kN = kColumns / kWarpColumns / 8; // fragments of a warp
-  static_assert(kN % 2 == 0, "the right side's fragments are loaded in pairs");
   static constexpr u32 kPitchSums = kColumns + 4;
   static constexpr u32 kNumbers = kStages * kStage; // behind the stages: the rows' numbers, 16 counts, the rows' scales
   static_assert(Group::kAnchors * kTileRows * kPitchSums * 4 <= kNumbers, "the sums fit where the stages were");
@@ -192,17 +196,12 @@ struct Contraction {
         Vector<float, 4> x{};
         if (from >= 0)
           x = lhs_run(from, k + c);
-        for (int j = 0; j < 4; ++j)
-          x[j] = quantize<Activation>(x[j], by);
         if constexpr (kCodes) {
-          u32 word = 0;
-          for (int j = 0; j < 4; ++j)
-            word |= u32(int(x[j])) << 8 * j;
-          shared<u32>(tile + swizzle<128>(r, c)).store(0, word);
+          shared<u32>(tile + swizzle<128>(r, c)).store(0, Math::template encode<Activation>(x, by));
         } else {
           Vector<T, 4> values;
           for (int j = 0; j < 4; ++j)
-            values[j] = from_float<T>((x[j] - by.zero) * by.scale);
+            values[j] = from_float<T>((quantize<Activation>(x[j], by) - by.zero) * by.scale);
           shared<T>(tile + swizzle<128>(r, c * sizeof(T))).template store<4>(0, values);
         }
       }
@@ -268,23 +267,41 @@ struct Contraction {
         cp_async_16(shared<u32>(tile + Math::template place<kSizeB>(d, panel * 16 + c * 4)).address(0), from,
                     inside ? 16 : 0);
       }
-    } else if constexpr (Group::kRhs == Source::RunsOfK) {
-      constexpr u32 kRuns = kDepth / 8;
-      for (u32 i = Threads::rank(); i < kColumns * kRuns; i += kThreads) {
-        u32 n = i / kRuns, d = i % kRuns * 8;
-        float x[8] = {};
-        if (column + n < columns && k + d < depth)
-          group.template rhs_run<kAnchor>(column + n, k + d, x);
-        store_run<T>(x, [&](u32 byte) { return tile + swizzle<128>(n, d * sizeof(T) + byte); });
+    } else if constexpr (Group::kRhs == Source::PackedPanels && kCodes) {
+      // Four rows of a panel make 16 words of four codes of a column.
+      for (u32 i = Threads::rank(); i < kDepth / 4 * kColumns / 16; i += kThreads) {
+        u32 d = i % (kDepth / 4), panel = i / (kDepth / 4);
+        index p = column / 16 + panel;
+        Vector<u32, 4> rows[4] = {};
+        if (p * 16 < columns)
+#pragma unroll
+          for (u32 j = 0; j < 4; ++j)
+            if (k + d * 4 + j < depth)
+              rows[j] = group.template codes<kAnchor>().row(p, k + d * 4 + j);
+#pragma unroll
+        for (int c = 0; c < 4; ++c)
+          shared<Vector<u32, 4>>(tile + Math::template place<kSizeB>(d, panel * 16 + u32(c) * 4))
+              .store(0, transpose_bytes(rows[0][c], rows[1][c], rows[2][c], rows[3][c]));
       }
-    } else if constexpr (Group::kRhs == Source::RunsOfColumns) {
-      constexpr u32 kRuns = kColumns / 8;
-      for (u32 i = Threads::rank(); i < kDepth * kRuns; i += kThreads) {
-        u32 d = i / kRuns, n = i % kRuns * 8;
-        float x[8] = {};
-        if (column + n < columns && k + d < depth)
-          group.template rhs_run<kAnchor>(k + d, column + n, x);
-        store_run<T>(x, [&](u32 byte) { return tile + across<kDepth>(d, n * sizeof(T) + byte); });
+    } else if constexpr (Group::kRhs == Source::PackedPanels) {
+      auto codes = group.template codes<kAnchor>();
+      using Codes = decltype(codes);
+      constexpr u32 kRun = Codes::kGroup % 2 == 0 ? 2 : 1; // rows that have the same scales
+      for (u32 i = Threads::rank(); i < kDepth / kRun * kColumns / 16; i += kThreads) {
+        u32 d = i % (kDepth / kRun) * kRun, panel = i / (kDepth / kRun);
+        index p = column / 16 + panel;
+        bool inside = p * 16 < columns && k + d < depth;
+        typename Codes::Factors factors{};
+        if (inside)
+          factors = codes.factors(p, k + d);
+#pragma unroll
+        for (u32 j = 0; j < kRun; ++j) {
+          typename Codes::Row row{};
+          if (inside && k + d + j < depth)
+            row = codes.row(p, k + d + j);
+          Codes::template unpack<T>(
+              row, factors, [&](u32 byte) { return tile + across<kDepth>(d + j, panel * 16 * sizeof(T) + byte); });
+        }
       }
     } else {
       for (u32 i = Threads::rank(); i < kColumns * kDepth; i += kThreads) {
@@ -314,6 +331,7 @@ struct Contraction {
   using Sums = typename Math::Sum[Group::kAnchors][kM][kN][4];
 
   LATHE_DEVICE void multiply(Sums &sums, u32 stage) const {
+    static_assert(kN % 2 == 0, "the right side's fragments are loaded in pairs");
     u32 firstRow = warp() / kWarpColumns * kM * 16, firstColumn = warp() % kWarpColumns * kN * 8;
 #pragma unroll Math::kUnroll
     for (u32 k = 0; k < kDepth; k += Math::kStep) {
@@ -340,6 +358,9 @@ struct Contraction {
     return shared<float>(((anchor * kTileRows + r) * kPitchSums + c) * 4);
   }
 
+  LATHE_DEVICE float finish_sum(float sum, const RowScale &by, float scale, int) const {
+    return sum * by.scale * scale;
+  }
   /// The sum of an element. A sum over a part of K leaves the zero point's part to that which begins at 0.
   LATHE_DEVICE float finish_sum(int sum, const RowScale &by, float scale, int codes) const {
     if (begin == 0)
@@ -347,7 +368,8 @@ struct Contraction {
     return float(sum) * by.scale * scale;
   }
 
-  LATHE_DEVICE void run() {
+  /// The tile's sums, where sum() says.
+  LATHE_DEVICE void compute() {
     if constexpr (Activation::kQuantizes)
       find_scales();
     Sums sums = {};
@@ -424,13 +446,14 @@ struct Contraction {
   }
 
   static constexpr u32 kFloats = kTileRows * kColumns; // of a tile's sums for an anchor
+  static_assert(!kShares || Group::kAnchors * kFloats <= Group::kMostAnchors * Share::kFloats, "parts have room");
 
   /// Adds up the parts' sums where this block's were, if it is the last one; else it leaves them for that.
   LATHE_DEVICE bool meet(const Share &share) const {
     constexpr u32 kVectors = Group::kAnchors * kFloats / 4, kPerRow = kColumns / 4;
     auto at = [&](u32 i) { return sum(i / kPerRow / kTileRows, i / kPerRow % kTileRows, i % kPerRow * 4); };
     auto place = [&](u32 part, u32 i) {
-      return (index(share.tile) * share.parts + part) * (Group::kMostAnchors * kFloats) + i * 4;
+      return (index(share.tile) * share.parts + part) * (Group::kMostAnchors * Share::kFloats) + i * 4;
     };
     for (u32 i = thread(); i < kVectors; i += kThreads)
       share.floats.store(place(share.part, i), at(i).template load<4>(0));
@@ -467,7 +490,8 @@ struct Contraction {
       *counter = 0;
   }
 
-  /// The tile, if it is one of the group's; else takes the group's off it.
+  /// The tile, if it is one of the group's; else takes the group's off it. `Tile` is this, or has another compute().
+  template <class Tile = Contraction>
   static LATHE_DEVICE bool run(const Group &g, index &tile, const Share &share = {0, 1, 0, nullptr, {}}) {
     index rowTiles = row_tiles(g), all = tiles(g);
     if (tile >= all) {
@@ -475,13 +499,13 @@ struct Contraction {
       return false;
     }
     index rowTile = remainder(tile, rowTiles), rest = divide(tile, rowTiles), columnTiles = column_tiles(g);
-    Contraction c{g,
-                  divide(rest, columnTiles),
-                  rowTile * kTileRows,
-                  remainder(rest, columnTiles) * kColumns,
-                  g.rows(),
-                  g.columns(),
-                  g.depth()};
+    Tile c{g,
+           divide(rest, columnTiles),
+           rowTile * kTileRows,
+           remainder(rest, columnTiles) * kColumns,
+           g.rows(),
+           g.columns(),
+           g.depth()};
     if constexpr (Group::kSkips)
       if (!c.list_rows())
         return true;
@@ -490,7 +514,7 @@ struct Contraction {
       c.begin = share.part * each;
       c.end = minimum(c.end, c.begin + each);
     }
-    c.run();
+    c.compute();
     if constexpr (kShares && !Group::kWhole)
       if (share.parts > 1 && !c.meet(share))
         return true;

@@ -1,10 +1,14 @@
 // RUN: lathe compile %s --compile-from=fuse --compile-to=emit --target=cuda:sm_90a | FileCheck %s
+// RUN: lathe compile %s --compile-from=fuse --compile-to=emit --target=cuda:sm_86 | FileCheck %s --check-prefix=SM86
 // Products: where the operands lie, in what precision, several right sides, and epilogues of elements and of whole rows.
 !x = tensor<?x64xf32, #tfm.dims<m, 64>>
 !y = tensor<?x48xf32, #tfm.dims<m, 48>>
 !w = tensor<64x48xf32>
 !w8 = tensor<64x48xf32, #tfm.int<bits = 8, block = [64, 1], scale = f32>>
 !w4 = tensor<64x48xf32, #tfm.int<bits = 4, block = [32, 1], scale = f16>>
+!f8 = tensor<48x64xf32, #tfm.float<type = f8E4M3FN, block = [1, 64], scale = f32>>
+!h4 = tensor<64x48xf16, #tfm.int<bits = 4, block = [32, 1], scale = f16, zero_points = true>>
+!h = tensor<?x48xf16, #tfm.dims<m, 48>>
 module attributes {tfm.symbols = {m = array<i64: 0, 512>, b = array<i64: 1, 8>}} {
   // CHECK: // ---- k0: groups, contraction
   // CHECK: void store0(index batch, index row, index column, float sum0) const {
@@ -121,11 +125,50 @@ module attributes {tfm.symbols = {m = array<i64: 0, 512>, b = array<i64: 1, 8>}}
   // CHECK: // ---- k11: packed, contraction
   // CHECK: using Math = F32;
   // CHECK: using Activation = Static<4, 1056964608u, 7>;
-  // CHECK: kRhs = Source::RunsOfColumns;
-  // CHECK: Packed<4, 64, 48, 32, 1, f16, 1600, 0>::load(kernel.a1, row, column, x)
-  kernel.func @packed(%x: !x, %w: !w4) -> !y attributes {anchor = #kernel.anchor<contraction>} {
+  // CHECK: kRhs = Source::PackedPanels;
+  // CHECK: return PanelCodes<Code::Signed, 4, 64, 48, 32, f16, 1536, 1728>{kernel.a1};
+  kernel.func @packed(%x: !x, %w: !w4 {kernel.layout = #kernel.panel<width = 16>}) -> !y attributes {anchor = #kernel.anchor<contraction>} {
     %0 = tfm.linear %x, %w {activation = #tfm.static<bits = 4, scale = 0.5 : f32, zero = 7>} : (!x, !w4) -> !y
     kernel.return %0 : !y
+  }
+  // Codes of small floats are multiplied as they are where a device can; else they are decoded.
+  // CHECK: // ---- k12: small, contraction
+  // CHECK: using Math = SmallFloats;
+  // CHECK: using Activation = DynamicFloat;
+  // CHECK: kLhs = Source::Rows, kRhs = Source::PackedPanels;
+  // CHECK: return PanelCodes<Code::E4M3, 8, 64, 48, 64, float, 3072, 3264>{kernel.a1};
+  // CHECK: float column_scale(u32 anchor, index column) const
+  // CHECK-NEXT: .scale(column);
+  // SM86: // ---- k12: small, contraction
+  // SM86: using Math = F32;
+  // SM86: using Activation = DynamicFloat;
+  // SM86: kRhs = Source::PackedPanels;
+  kernel.func @small(%x: !x, %w: !f8 {kernel.layout = #kernel.panel<width = 16, transposed = true>}) -> !y attributes {anchor = #kernel.anchor<contraction>} {
+    %0 = tfm.linear %x, %w {activation = #tfm.dynamic_float<type = f8E4M3FN>, transposed} : (!x, !f8) -> !y
+    kernel.return %0 : !y
+  }
+  // Few rows have a way of their own.
+  // CHECK: // ---- k13: few, contraction
+  // CHECK: auto lhs_vector(index batch, index row, index k) const
+  // CHECK: PanelCodes<Code::Unsigned, 4, 64, 48, 32, f16, 1536, 1728>{kernel.a1}
+  // CHECK: if (group0.rows() <= 16) {
+  // CHECK: for (u32 job = block(); job < u32(tiles) * parts; job += block_count()) {
+  // CHECK: Skinny<Kernel_k13_Group0>::run<Skinny<Kernel_k13_Group0>>(group0, tile)
+  // CHECK: Hopper<Kernel_k13_Group0>::run<true>(group0, 0, state);
+  kernel.func @few(%x: tensor<?x64xf16, #tfm.dims<m, 64>>, %w: !h4 {kernel.layout = #kernel.panel<width = 16>}) -> !h attributes {anchor = #kernel.anchor<contraction>} {
+    %0 = tfm.linear %x, %w : (tensor<?x64xf16, #tfm.dims<m, 64>>, !h4) -> !h
+    kernel.return %0 : !h
+  }
+  // Two right sides that are read in different ways are computed one by one.
+  // CHECK: // ---- k14: mixed, contraction
+  // CHECK: kRhs = Source::Computed;
+  // CHECK: return from_float<T>(PanelCodes<Code::Signed, 4, 64, 48, 32, f16, 1536, 1728>{kernel.a1}.element(k, column));
+  // CHECK: return kernel.rhs1(batch, k, column);
+  kernel.func @mixed(%x: !x, %w: !w4 {kernel.layout = #kernel.panel<width = 16>}, %q: !w {kernel.layout = #kernel.panel<width = 16>}) -> !y attributes {anchor = #kernel.anchor<contraction>} {
+    %0 = tfm.linear %x, %w : (!x, !w4) -> !y
+    %1 = tfm.linear %x, %q : (!x, !w) -> !y
+    %2 = tfm.swiglu %0, %1 : (!y, !y) -> !y
+    kernel.return %2 : !y
   }
   kernel.func @copy(%x: tensor<1xf32>) -> tensor<1xf32> attributes {anchor = #kernel.anchor<map>} {
     %0 = tfm.relu %x : (tensor<1xf32>) -> tensor<1xf32>

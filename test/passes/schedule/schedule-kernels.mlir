@@ -1,7 +1,11 @@
 // RUN: lathe-opt --lathe-schedule-kernels %s | FileCheck %s
+// RUN: lathe-opt --lathe-schedule-kernels=targets=x86-64-v3,cuda:sm_89 %s | FileCheck %s --check-prefix=CUDA
 module attributes {tfm.symbols = {batch = array<i64: 1, 32>, sequence = array<i64: 1, 512>}} {
   tfm.weight @w : tensor<384x1536xf32> = #tfm.random<1, 0, 1.0 : f64>
   tfm.weight @b : tensor<1536xf32> = #tfm.random<1, 1, 1.0 : f64>
+  tfm.weight @p : tensor<64x48xf16, #tfm.int<bits = 4, block = [32, 1], scale = f16>> = #tfm.random<1, 2, 1.0 : f64>
+  tfm.weight @q : tensor<64x48xf32, #tfm.float<type = f8E4M3FN, block = [64, 1], scale = f32>> = #tfm.random<1, 3, 1.0 : f64>
+  tfm.weight @i : tensor<64x48xf32, #tfm.int<bits = 8, block = [64, 1], scale = f32>> = #tfm.random<1, 4, 1.0 : f64>
 
   // A weight that every launch passes lies in panels; tiles are row blocks by column chunks.
   // CHECK-LABEL: kernel.func @up
@@ -15,6 +19,34 @@ module attributes {tfm.symbols = {batch = array<i64: 1, 32>, sequence = array<i6
     %0 = tfm.linear %x, %w bias(%b) : (tensor<?x?x384xf32, #tfm.dims<batch, sequence, 384>>, tensor<384x1536xf32>, tensor<1536xf32>) -> tensor<?x?x1536xf32, #tfm.dims<batch, sequence, 1536>>
     %1 = tfm.gelu %0 : (tensor<?x?x1536xf32, #tfm.dims<batch, sequence, 1536>>) -> tensor<?x?x1536xf32, #tfm.dims<batch, sequence, 1536>>
     kernel.return %1 : tensor<?x?x1536xf32, #tfm.dims<batch, sequence, 1536>>
+  }
+
+  // Packed codes lie in panels whatever the target, also of weights in 16 bits.
+  // CHECK-LABEL: kernel.func @packed
+  // CHECK-SAME: #tfm.int<bits = 4, block = [32, 1], scale = f16>> {kernel.layout = #kernel.panel<width = 16>}
+  // CUDA-LABEL: kernel.func @packed
+  // CUDA-SAME: #tfm.int<bits = 4, block = [32, 1], scale = f16>> {kernel.layout = #kernel.panel<width = 16>}
+  kernel.func @packed(%x: tensor<?x64xf16, #tfm.dims<batch, 64>>, %w: tensor<64x48xf16, #tfm.int<bits = 4, block = [32, 1], scale = f16>>)
+      -> tensor<?x48xf16, #tfm.dims<batch, 48>> attributes {anchor = #kernel.anchor<contraction>} {
+    %0 = tfm.linear %x, %w : (tensor<?x64xf16, #tfm.dims<batch, 64>>, tensor<64x48xf16, #tfm.int<bits = 4, block = [32, 1], scale = f16>>) -> tensor<?x48xf16, #tfm.dims<batch, 48>>
+    kernel.return %0 : tensor<?x48xf16, #tfm.dims<batch, 48>>
+  }
+  // Small floats by small floats, where a device multiplies them; not integers.
+  // CUDA-LABEL: kernel.func @small
+  // CUDA-SAME: {kernel.layout = #kernel.panel<width = 16>}
+  // CUDA-SAME: target = "cuda:sm_89"
+  // CUDA-SAME: float8 = 1
+  kernel.func @small(%x: tensor<?x64xf32, #tfm.dims<batch, 64>>, %w: tensor<64x48xf32, #tfm.float<type = f8E4M3FN, block = [64, 1], scale = f32>>)
+      -> tensor<?x48xf32, #tfm.dims<batch, 48>> attributes {anchor = #kernel.anchor<contraction>} {
+    %0 = tfm.linear %x, %w {activation = #tfm.dynamic_float<type = f8E4M3FN>} : (tensor<?x64xf32, #tfm.dims<batch, 64>>, tensor<64x48xf32, #tfm.float<type = f8E4M3FN, block = [64, 1], scale = f32>>) -> tensor<?x48xf32, #tfm.dims<batch, 48>>
+    kernel.return %0 : tensor<?x48xf32, #tfm.dims<batch, 48>>
+  }
+  // CUDA-LABEL: kernel.func @grouped
+  // CUDA-SAME: float8 = 0
+  kernel.func @grouped(%x: tensor<?x64xf32, #tfm.dims<batch, 64>>, %w: tensor<64x48xf32, #tfm.int<bits = 8, block = [64, 1], scale = f32>>)
+      -> tensor<?x48xf32, #tfm.dims<batch, 48>> attributes {anchor = #kernel.anchor<contraction>} {
+    %0 = tfm.linear %x, %w {activation = #tfm.dynamic_float<type = f8E4M3FN>} : (tensor<?x64xf32, #tfm.dims<batch, 64>>, tensor<64x48xf32, #tfm.int<bits = 8, block = [64, 1], scale = f32>>) -> tensor<?x48xf32, #tfm.dims<batch, 48>>
+    kernel.return %0 : tensor<?x48xf32, #tfm.dims<batch, 48>>
   }
 
   // A norm behind the contraction needs whole rows: no column chunks, and room for a block of them.
@@ -36,10 +68,16 @@ module attributes {tfm.symbols = {batch = array<i64: 1, 32>, sequence = array<i6
     kernel.return %0 : tensor<?x?xf32, #tfm.dims<batch, sequence>>
   }
 
-  func.func @main(%x: tensor<?x?x384xf32, #tfm.dims<batch, sequence, 384>>) -> tensor<?x?x1536xf32, #tfm.dims<batch, sequence, 1536>> {
+  func.func @main(%x: tensor<?x?x384xf32, #tfm.dims<batch, sequence, 384>>, %h: tensor<?x64xf16, #tfm.dims<batch, 64>>, %s: tensor<?x64xf32, #tfm.dims<batch, 64>>) -> tensor<?x?x1536xf32, #tfm.dims<batch, sequence, 1536>> {
     %w = tfm.get @w : tensor<384x1536xf32>
     %b = tfm.get @b : tensor<1536xf32>
     %0 = kernel.launch @up(%x, %w, %b) : (tensor<?x?x384xf32, #tfm.dims<batch, sequence, 384>>, tensor<384x1536xf32>, tensor<1536xf32>) -> tensor<?x?x1536xf32, #tfm.dims<batch, sequence, 1536>>
+    %p = tfm.get @p : tensor<64x48xf16, #tfm.int<bits = 4, block = [32, 1], scale = f16>>
+    %q = tfm.get @q : tensor<64x48xf32, #tfm.float<type = f8E4M3FN, block = [64, 1], scale = f32>>
+    %i = tfm.get @i : tensor<64x48xf32, #tfm.int<bits = 8, block = [64, 1], scale = f32>>
+    %1 = kernel.launch @packed(%h, %p) : (tensor<?x64xf16, #tfm.dims<batch, 64>>, tensor<64x48xf16, #tfm.int<bits = 4, block = [32, 1], scale = f16>>) -> tensor<?x48xf16, #tfm.dims<batch, 48>>
+    %2 = kernel.launch @small(%s, %q) : (tensor<?x64xf32, #tfm.dims<batch, 64>>, tensor<64x48xf32, #tfm.float<type = f8E4M3FN, block = [64, 1], scale = f32>>) -> tensor<?x48xf32, #tfm.dims<batch, 48>>
+    %3 = kernel.launch @grouped(%s, %i) : (tensor<?x64xf32, #tfm.dims<batch, 64>>, tensor<64x48xf32, #tfm.int<bits = 8, block = [64, 1], scale = f32>>) -> tensor<?x48xf32, #tfm.dims<batch, 48>>
     return %0 : tensor<?x?x1536xf32, #tfm.dims<batch, sequence, 1536>>
   }
 }

@@ -21,12 +21,25 @@ template <class T> LATHE_DEVICE void halves(float *out, const T *in) {
   mma_m16n8k16(d, a, b, T());
   auto v = tile.template load<2>(2 * thread());
   u32 packed = pack(d[0], d[1], T());
+  packed = multiply_pair(subtract_pair(mask_xor(packed, 0x000f000f, 0x64006400), permute_bytes(packed, 0, 0x4140), T()),
+                         packed, T());
   out[thread()] = d[0] + d[1] + d[2] + d[3] + to_float(v[0]) + to_float(from_float<T>(d[0])) + float(packed);
 }
 KERNEL all_f16(float *out, const f16 *in) { halves(out, in); }
 LATHE_SIM_KERNEL(all_f16)
 KERNEL all_bf16(float *out, const bf16 *in) { halves(out, in); }
 LATHE_SIM_KERNEL(all_bf16)
+
+#if defined(LATHE_CUDA_SIM) || __CUDA_ARCH__ >= 890
+KERNEL all_e4m3(float *out) {
+  Vector<float, 4> values{0, 1, 2, float(thread())};
+  u32 a[4] = {pack_e4m3(values), 0, 0, 0}, b[2] = {transpose_bytes(a[0], 1, 2, 3)[1], 0};
+  float d[4] = {round_to_e4m3(values[3])};
+  mma_m16n8k32_e4m3(d, a, b);
+  out[thread()] = d[0];
+}
+LATHE_SIM_KERNEL(all_e4m3)
+#endif
 
 KERNEL all_basic(float *out, const float *in, u32 *counter, int *lock) {
   auto from = global(in, 64);

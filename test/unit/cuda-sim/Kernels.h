@@ -9,6 +9,8 @@
 
 #include "compiler/Cuda/Device/Wgmma.h"
 
+#include "compiler/Cuda/Device/Pairs.h"
+
 using namespace device;
 
 #define KERNEL extern "C" __global__ void

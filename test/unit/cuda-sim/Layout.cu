@@ -22,6 +22,17 @@ LATHE_SIM_KERNEL(mma_16)
 KERNEL mma_tf32(float *out, const u32 *a, const u32 *b) { product<true>(out, a, b); }
 LATHE_SIM_KERNEL(mma_tf32)
 
+KERNEL mma_e4m3(float *out, const u32 *a, const u32 *b) {
+  u32 left[4], right[2];
+  float d[4] = {};
+  load(left, a);
+  load(right, b);
+  mma_m16n8k32_e4m3(d, left, right);
+  for (u32 i = 0; i < 4; ++i)
+    out[lane() * 4 + i] = d[i];
+}
+LATHE_SIM_KERNEL(mma_e4m3)
+
 // Four matrices whose rows are `pitch` bytes apart; the words are numbered from 0 on.
 KERNEL matrices(u32 *out, int pitch, int transposed) {
   auto tile = shared<u16>(0);

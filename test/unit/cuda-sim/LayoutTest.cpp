@@ -96,6 +96,36 @@ TEST(Layout, Mma) {
   }
 }
 
+// PTX ISA, "Matrix Fragments for mma.m16n8k32": i counts bytes, four in a register.
+TEST(Layout, MmaOfSmallFloats) {
+  Device device("Layout.so");
+  std::vector<float> a(16 * 32), b(8 * 32); // b is given transposed
+  std::vector<uint32_t> left(32 * 4), right(32 * 2);
+  // Powers of two from 2^-6 on, of both signs, and the least subnormal.
+  auto value = [](int i) { return i % 11 == 0 ? 0x1p-9f : std::ldexp(i % 3 ? 1.0f : -1.0f, i % 7 - 6); };
+  auto code = [](int i) { return i % 11 == 0 ? 1u : (i % 3 ? 0u : 0x80u) | (i % 7 + 1) << 3; };
+  for (int lane = 0; lane < 32; ++lane) {
+    for (int i = 0; i < 16; ++i) {
+      int row = (lane >> 2) + (i / 4 % 2 ? 8 : 0), k = lane % 4 * 4 + i % 4 + (i < 8 ? 0 : 16), at = row * 32 + k;
+      a[at] = value(at);
+      left[lane * 4 + i / 4] |= code(at) << i % 4 * 8;
+    }
+    for (int i = 0; i < 8; ++i) {
+      int k = lane % 4 * 4 + i % 4 + (i < 4 ? 0 : 16), at = (lane >> 2) * 32 + k;
+      b[at] = value(at * 5 + 1);
+      right[lane * 2 + i / 4] |= code(at * 5 + 1) << i % 4 * 8;
+    }
+  }
+  Buffer<uint32_t> l(left), r(right);
+  Buffer<float> out(size_t(128));
+  EXPECT_EQ(device.launch("mma_e4m3", 1, 32, 0, out.memory, l.memory, r.memory), "");
+  std::vector<float> c(128);
+  for (int lane = 0; lane < 32; ++lane)
+    for (int i = 0; i < 4; ++i)
+      c[sums(lane, i).row * 8 + sums(lane, i).column] = out.read()[lane * 4 + i];
+  expectProduct(a, b, c, 16, 8, 32);
+}
+
 // Register m of a lane holds two neighbours of matrix m: of its row, or, transposed, of its column.
 TEST(Layout, Ldmatrix) {
   Device device("Layout.so");

@@ -51,7 +51,8 @@ std::string read(const std::string &path) {
 void compile(Nvrtc &nvrtc, const char *path, const char *architecture, std::string *ptx = nullptr) {
   static const char *const names[] = {"test/unit/cuda-sim/Kernels.h",     "compiler/Cuda/Device/Primitives.h",
                                       "compiler/Cuda/Device/Memory.h",    "compiler/Cuda/Device/Mma.h",
-                                      "compiler/Cuda/Device/AsyncCopy.h", "compiler/Cuda/Device/Wgmma.h"};
+                                      "compiler/Cuda/Device/AsyncCopy.h", "compiler/Cuda/Device/Wgmma.h",
+                                      "compiler/Cuda/Device/Pairs.h"};
   std::vector<std::string> headers;
   for (const char *name : names)
     headers.push_back(read(name));
