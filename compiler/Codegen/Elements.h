@@ -113,6 +113,8 @@ private:
   // Formats.cpp: weights in formats.
   /// Unsigned codes of so many bits, packed, as i32.
   Value loadCodes(Value base, unsigned bits, const Index &flat);
+  /// The values of a format's codes at `flat`, with the scales of the elements at the indices.
+  Value loadCode(Value base, mlir::RankedTensorType type, const Index &flat, llvm::ArrayRef<Index> indices);
   Value loadBitmap(Value base, mlir::RankedTensorType type, llvm::ArrayRef<Index> indices);
   Value loadSparse(Value base, mlir::RankedTensorType type, llvm::ArrayRef<Index> indices);
   // ElementalLoops.cpp: ops that combine elements, by a loop per element.

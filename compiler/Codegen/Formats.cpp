@@ -58,7 +58,7 @@ Value Elements::loadBitmap(Value base, RankedTensorType type, ArrayRef<Index> in
   // Those kept before: before the run of 64, then in its two halves up to here.
   Value run = div(place, 64), inside = make<arith::TruncIOp>(withElement(place, i32()), rem(place, 64));
   Value map = bytePtr(base, index(layout.indices));
-  Value before = loadElements(bytePtr(base, index(layout.tables)), i32(), {kind, run});
+  Value before = loadElements(bytePtr(base, index(layout.counts)), i32(), {kind, run});
   Value one = constant(inside, 1), zero = constant(inside, 0), half = constant(inside, 32), bit;
   for (int64_t i = 0; i < 2; ++i) {
     Value word = loadElements(map, i32(), {kind, add(mul(run, 2), i)});
@@ -79,8 +79,7 @@ Value Elements::loadBitmap(Value base, RankedTensorType type, ArrayRef<Index> in
     return constant(isVector ? Type(vec(f32())) : f32(), 0);
   Value number = make<arith::ExtUIOp>(withElement(before, i64()), before);
   number = select(isKept, number, constant(number, 0)); // behind the last one there is none
-  auto kept = RankedTensorType::get({static_cast<int64_t>(format.getKept())}, f32(), format.getValues());
-  Value value = loadWeight(bytePtr(base, index(layout.codes)), kept, Index{kind, number});
+  Value value = loadCode(base, type, Index{kind, number}, indices);
   return select(isKept, value, constant(value, 0));
 }
 
@@ -91,7 +90,7 @@ Value Elements::loadSparse(Value base, RankedTensorType type, ArrayRef<Index> in
   unsigned axis = format.getAxis();
   SmallVector<int64_t> shape(type.getShape());
   shape[axis] = shape[axis] / m * n;
-  auto kept = RankedTensorType::get(shape, f32(), format.getValues());
+  auto kept = RankedTensorType::get(shape, f32());
   Index along = indices[axis], group = divide(along, m);
   Value place = along.kind == Index::Uniform ? along.value : toVector(along);
   Value inside = make<arith::TruncIOp>(withElement(place, i32()), rem(place, m)), result;
@@ -99,7 +98,7 @@ Value Elements::loadSparse(Value base, RankedTensorType type, ArrayRef<Index> in
     Indices at(indices);
     at[axis] = add(mul(group, index(n)), uniform(i));
     Value which = loadCodes(bytePtr(base, index(layout.indices)), m <= 4 ? 2 : 4, linearize(at, getDims(kept)));
-    Value value = loadWeight(bytePtr(base, index(layout.codes)), kept, at);
+    Value value = loadCode(base, type, linearize(at, getDims(kept)), indices);
     if (isVector(inside) || isVector(which) || isVector(value)) {
       inside = broadcast(inside);
       which = broadcast(which);
@@ -116,13 +115,19 @@ Value Elements::loadWeight(Value base, RankedTensorType type, ArrayRef<Index> in
   Attribute format = tfm::getFormat(type);
   if (!format)
     return loadElements(base, type.getElementType(), linearize(indices, getDims(type)));
-  tfm::FormatLayout layout = *tfm::getFormatLayout(type);
   if (isa<tfm::SparseFormatAttr>(format))
     return loadSparse(base, type, indices);
   if (isa<tfm::BitmapFormatAttr>(format))
     return loadBitmap(base, type, indices);
-  Index flat = linearize(indices, getDims(type));
+  return loadCode(base, type, linearize(indices, getDims(type)), indices);
+}
+
+Value Elements::loadCode(Value base, RankedTensorType type, const Index &flat, ArrayRef<Index> indices) {
+  Attribute format = tfm::getValuesFormat(tfm::getFormat(type));
+  tfm::FormatLayout layout = *tfm::getFormatLayout(type);
   Value codes = bytePtr(base, index(layout.codes));
+  if (!format)
+    return loadElements(codes, f32(), flat);
   /// The block's entry of a part.
   auto loadOfBlock = [&](DenseI64ArrayAttr block, uint64_t part, Type element) {
     Indices at;

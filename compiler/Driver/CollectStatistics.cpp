@@ -1,20 +1,17 @@
 // Runs a tapped model in this process, through the runtime.
 #include "compiler/Driver/CollectStatistics.h"
 #include "compiler/Data/Signature.h"
+#include "compiler/Driver/HostModel.h"
 #include "compiler/Statistics/Observer.h"
 #include "compiler/Statistics/Taps.h"
 #include "dialects/Tfm/Weights.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "tools/lathe-run/Model.h"
-#include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/Process.h"
 #include "llvm/Support/SHA256.h"
 #include "llvm/Support/ThreadPool.h"
 #include "llvm/Support/raw_ostream.h"
-#include "llvm/TargetParser/Host.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -75,17 +72,6 @@ std::vector<Group> groupWeights(ArrayRef<statistics::Tap> taps) {
   return result;
 }
 
-/// The target with the widest vectors that this processor runs, or "".
-std::string getHostTarget() {
-  llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
-  auto has = [&](std::initializer_list<StringRef> names) {
-    return llvm::all_of(names, [&](StringRef name) { return features.lookup(name); });
-  };
-  if (!has({"avx2", "fma", "bmi", "bmi2", "f16c", "lzcnt", "movbe"}))
-    return "";
-  return has({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}) ? "x86-64-v4" : "x86-64-v3";
-}
-
 class Collector {
 public:
   Collector(ModuleOp module, const data::DataSet &set, const data::ImpliedInputs &implied,
@@ -97,7 +83,7 @@ public:
     if (failed(built))
       return failure();
     tapped = std::move(*built);
-    if (failed(load()))
+    if (failed(loadOnHost(*tapped.module, options, model, target)))
       return failure();
     std::vector<Group> groups = groupWeights(tapped.taps);
     std::vector<statistics::Observer> observers;
@@ -154,32 +140,6 @@ private:
   std::string target;
   tool::Model model;
   std::vector<lathe_tensor> outputs;
-
-  /// Compiles for this processor, and loads what was compiled; its file is gone afterwards.
-  LogicalResult load() {
-    target = getHostTarget();
-    if (target.empty())
-      return diagnose(module) << "statistics are taken on the CPU, and this one lacks what x86-64-v3 has";
-    SmallString<128> path;
-    int file;
-    if (std::error_code code = llvm::sys::fs::createTemporaryFile("lathe-statistics", "lathe", file, path))
-      return diagnose(module) << "can't make a temporary file: " << code.message();
-    llvm::sys::Process::SafelyCloseFileDescriptor(file);
-    llvm::scope_exit remove([&] { (void)llvm::sys::fs::remove(path); });
-    CompileOptions compile;
-    compile.targets = {target};
-    compile.threads = options.threads;
-    if (failed(runPhases(*tapped.module, compile, Phase::Fuse, Phase::Plan)) ||
-        failed(writePackageFile(*tapped.module, compile, path, /*runner=*/"")))
-      return failure();
-    tool::ModelOptions how;
-    how.threads = options.threads;
-    how.target = target;
-    std::string error;
-    if (!model.load({path.str().str(), std::nullopt}, how, error) || !model.createContext(how, error))
-      return diagnose(module) << "calibration: " << error;
-    return success();
-  }
 
   /// As many rows at once as the memory for taps holds, and as f32 sums well.
   std::vector<std::vector<uint64_t>> planBatches() {

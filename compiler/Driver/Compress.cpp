@@ -1,25 +1,29 @@
 // Turns a recipe's rules into passes and runs them.
 #include "compiler/Driver/Compress.h"
+#include "compiler/Driver/ChooseLayers.h"
 #include "compiler/Driver/CollectStatistics.h"
 #include "compiler/Driver/Objective.h"
 #include "dialects/Tfm/Tfm.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
-#include "llvm/ADT/MapVector.h"
+#include "passes/Structure/Layers.h"
+#include "tools/lathe-run/Table.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace lathe;
 using recipe::Method;
 using recipe::Rule;
 
-/// The pass that a rule asks for; empty where there is none yet.
+/// The pass that a rule asks for.
 static StringRef getPass(Method method, const Rule &rule) {
   StringRef what = rule.get("what").value_or("");
   switch (method) {
   case Method::Prune:
-    return what == "heads" ? "lathe-prune-heads" : what == "channels" ? "lathe-prune-channels" : "";
+    return what == "heads" ? "lathe-prune-heads" : what == "channels" ? "lathe-prune-channels" : "lathe-prune-layers";
   case Method::Factorize:
     return rule.get("per-head") == "true" ? "lathe-narrow-attention" : "lathe-factorize-linears";
   case Method::Sparsify:
@@ -31,9 +35,16 @@ static StringRef getPass(Method method, const Rule &rule) {
   case Method::Smooth:
     return "lathe-smooth-linears";
   case Method::Share:
-    return "";
+    return rule.get("method") == "codebook" ? "lathe-cluster-weights"
+           : rule.get("method") == "layers" ? "lathe-share-layers"
+                                            : "lathe-tie-weights";
   }
   llvm_unreachable("a method");
+}
+
+/// Whether a key is an option of the pass, and doesn't say which pass, or when.
+static bool isOption(Method method, StringRef key) {
+  return key != "what" && key != "per-head" && key != "propagation" && !(method == Method::Share && key == "method");
 }
 
 static bool needsStatistics(Method method, const Rule &rule) {
@@ -52,6 +63,7 @@ static bool needsStatistics(Method method, const Rule &rule) {
   case Method::Smooth:
     return true;
   case Method::Share:
+    return is("importance", "activation");
   case Method::Precision:
     return false;
   }
@@ -85,9 +97,7 @@ static LogicalResult runPass(ModuleOp module, StringRef pipeline) {
 static SmallVector<SmallVector<StringRef>> getUnits(ModuleOp module, Method method, const Rule &rule,
                                                     ArrayRef<StringRef> names) {
   bool isPerHead = rule.get("per-head") == "true", isJoint = rule.get("joint").value_or("true") == "true";
-  bool isGlobal = (method == Method::Sparsify && rule.get("scope") == "global") ||
-                  (method == Method::Share && rule.get("method") == "layers") ||
-                  (method == Method::Prune && rule.get("what") == "layers");
+  bool isGlobal = method == Method::Sparsify && rule.get("scope") == "global";
   auto uses = classifyWeights(module);
   llvm::StringMap<size_t> places;
   SmallVector<SmallVector<StringRef>> units;
@@ -146,53 +156,188 @@ static LogicalResult runAndJudge(ModuleOp module, StringRef pipeline, Judge &jud
   return success();
 }
 
-static LogicalResult runStage(ModuleOp module, const recipe::Stage &stage, const CompileOptions &options,
-                              StringRef scratch, Judge &judge, const std::function<void(double)> &progress) {
-  llvm::MapVector<const Rule *, SmallVector<StringRef>> weights;
-  for (const Rule &rule : stage.rules)
-    weights[&rule] = {};
-  for (const recipe::Assignment &assigned : recipe::resolve(module, stage).weights)
-    weights[assigned.rule].push_back(assigned.weight.getValue());
-  std::string statistics;
-  for (auto &[rule, names] : weights) {
-    if (names.empty() && stage.method != Method::Precision)
-      continue;
-    StringRef pass = getPass(stage.method, *rule);
-    auto where = [&] { return "recipe, line " + std::to_string(rule->line) + ": "; };
-    if (pass.empty())
-      return emitError(module.getLoc(), where())
-             << recipe::getName(stage.method)
-             << " can't be done this way yet; hint: docs/compression.md lists what can";
+namespace {
+/// Runs one stage's rules.
+class StageRunner {
+public:
+  StageRunner(ModuleOp module, const recipe::Stage &stage, const CompileOptions &options, StringRef scratch,
+              Judge &judge, const std::function<void(double)> &progress)
+      : module(module), stage(stage), options(options), scratch(scratch), judge(judge), progress(progress) {}
+
+  LogicalResult run() {
+    for (const Rule &rule : stage.rules)
+      if (isOfLayers(stage.method, rule) && failed(runOnLayers(rule)))
+        return failure();
+    std::vector<Step> steps = planSteps();
+    for (auto [i, step] : llvm::enumerate(steps)) {
+      if (i && step.layer != steps[i - 1].layer)
+        statistics.clear(); // what is before is compressed by now
+      auto part = [&, i = i](double done) { progress((i + done) / steps.size()); };
+      if (failed(runOnWeights(*step.rule, step.weights, part)))
+        return failure();
+    }
+    return success();
+  }
+
+private:
+  /// A rule and weights that it is for: of one layer, or -1 where later layers needn't see earlier ones compressed.
+  struct Step {
+    const Rule *rule;
+    int64_t layer;
+    SmallVector<StringRef> weights;
+  };
+
+  ModuleOp module;
+  const recipe::Stage &stage;
+  const CompileOptions &options;
+  StringRef scratch;
+  Judge &judge;
+  const std::function<void(double)> &progress;
+  std::string statistics; // of the module as it is; empty: not taken yet
+
+  std::vector<Step> planSteps() {
+    std::vector<Step> steps;
+    auto uses = classifyWeights(module);
+    auto assignments = recipe::resolve(module, stage).weights;
+    for (const Rule &rule : stage.rules) {
+      if (isOfLayers(stage.method, rule))
+        continue;
+      // Passes of the whole model take no weights.
+      if (stage.method == Method::Precision || rule.get("method") == "exact") {
+        steps.push_back({&rule, -1, {}});
+        continue;
+      }
+      size_t begin = steps.size();
+      for (const recipe::Assignment &assigned : assignments) {
+        if (assigned.rule != &rule)
+          continue;
+        // What no layer has reads the model's inputs, or the last layer's result.
+        bool isSequential = rule.get("propagation") == "sequential";
+        const WeightUse &use = uses.find(assigned.weight)->second;
+        int64_t layer = !isSequential || use.is(WeightKind::Embedding) ? -1 : use.layer < 0 ? INT64_MAX : use.layer;
+        auto step = std::find_if(steps.begin() + begin, steps.end(), [&](Step &each) { return each.layer == layer; });
+        if (step == steps.end())
+          step = steps.insert(steps.end(), {&rule, layer, {}});
+        step->weights.push_back(assigned.weight.getValue());
+      }
+    }
+    std::stable_sort(steps.begin(), steps.end(), [](const Step &a, const Step &b) { return a.layer < b.layer; });
+    return steps;
+  }
+
+  InFlightDiagnostic fail(const Rule &rule) {
+    return emitError(module.getLoc(), "recipe, line " + std::to_string(rule.line) + ": ");
+  }
+
+  LogicalResult runOnWeights(const Rule &rule, ArrayRef<StringRef> names, const std::function<void(double)> &part) {
     std::string text;
-    for (auto &[key, value] : rule->options)
-      if (key != "what" && key != "per-head")
+    for (auto &[key, value] : rule.options)
+      if (isOption(stage.method, key))
         text += " " + (stage.method == Method::Precision && key == "format" ? "precision" : key) + "=" + value;
-    if (needsStatistics(stage.method, *rule)) {
+    if (needsStatistics(stage.method, rule)) {
       if (options.calibration.empty() && options.statistics.empty())
-        return emitError(module.getLoc(), where())
-               << recipe::getName(stage.method) << " needs calibration data; hint: --calibration=DIR";
+        return fail(rule) << recipe::getName(stage.method) << " needs calibration data; hint: --calibration=DIR";
       if (statistics.empty()) {
-        auto found = findStatistics(module, options, scratch, progress);
+        auto found = findStatistics(module, options, scratch, part);
         if (failed(found))
           return failure();
         statistics = *found;
       }
       text += " statistics='" + statistics + "'";
     }
-    // Smoothing only makes ready for what comes, and a precision is of the whole model: neither is judged.
-    bool isJudged = !options.objective.empty() && stage.method != Method::Smooth && stage.method != Method::Precision;
-    SmallVector<SmallVector<StringRef>> units{names};
-    if (isJudged)
-      units = getUnits(module, stage.method, *rule, names);
-    for (ArrayRef<StringRef> unit : units) {
-      std::string chosen = stage.method == Method::Precision ? "" : "targets='" + getPattern(unit) + "'";
-      std::string pipeline = (pass + "{" + chosen + text + "}").str();
-      if (failed(isJudged ? runAndJudge(module, pipeline, judge) : runPass(module, pipeline)))
-        return emitError(module.getLoc(), where()) << "this rule's pass failed";
-    }
+    StringRef pass = getPass(stage.method, rule);
+    if (names.empty())
+      return run(rule, (pass + "{" + text + "}").str());
+    SmallVector<SmallVector<StringRef>> units{SmallVector<StringRef>(names)};
+    if (isJudged())
+      units = getUnits(module, stage.method, rule, names);
+    for (ArrayRef<StringRef> unit : units)
+      if (failed(run(rule, (pass + "{targets='" + getPattern(unit) + "'" + text + "}").str())))
+        return failure();
+    return success();
   }
-  return success();
-}
+
+  /// Smoothing only makes ready for what comes, and a precision is of the whole model: neither is judged.
+  bool isJudged() const {
+    return !options.objective.empty() && stage.method != Method::Smooth && stage.method != Method::Precision;
+  }
+
+  LogicalResult run(const Rule &rule, StringRef pipeline) {
+    if (failed(isJudged() ? runAndJudge(module, pipeline, judge) : runPass(module, pipeline)))
+      return fail(rule) << "this rule's pass failed";
+    return success();
+  }
+
+  /// Left out, or with another layer's weights; which ones the recipe says, or calibration data.
+  LogicalResult runOnLayers(const Rule &rule) {
+    SmallVector<int64_t> layers;
+    for (const Layer &layer : findLayers(module))
+      if (rule.isFor(layer.number))
+        layers.push_back(layer.number);
+    bool shares = stage.method == Method::Share;
+    if (layers.empty())
+      return fail(rule) << "expected layers, the model has none that the rule is for";
+    int64_t count = layers.size();
+    if (auto ratio = rule.get("ratio")) {
+      double share;
+      (void)ratio->getAsDouble(share);
+      count = std::llround(share * count);
+    } else if (shares) {
+      int64_t remain;
+      (void)rule.get("count")->getAsInteger(10, remain);
+      count -= remain;
+    }
+    if (count < 1)
+      return fail(rule) << "none of " << layers.size()
+                        << " layers is to go; hint: " << (shares ? "a lower count" : "a higher ratio");
+    if (!shares && !rule.get("ratio"))
+      return run(rule, "lathe-prune-layers{layers=" + join(layers) + "}");
+    if (options.calibration.empty())
+      return fail(rule) << recipe::getName(stage.method)
+                        << " of layers runs the model to choose them: it needs calibration data; hint: "
+                           "--calibration=DIR"
+                        << (shares ? "" : ", or layers: and no ratio");
+    auto changes = chooseLayers(module, layers, count, shares, options, progress);
+    if (failed(changes))
+      return fail(rule) << "no layers could be chosen";
+    return shares ? share(rule, *changes) : leaveOut(rule, *changes);
+  }
+
+  LogicalResult leaveOut(const Rule &rule, ArrayRef<LayerChange> changes) {
+    SmallVector<int64_t> layers;
+    std::string errors;
+    for (const LayerChange &change : changes) {
+      layers.push_back(change.layer);
+      errors += (errors.empty() ? "" : ",") + tool::numberText(change.error, 6);
+    }
+    return run(rule, "lathe-prune-layers{layers=" + join(layers) + " errors=" + errors + "}");
+  }
+
+  LogicalResult share(const Rule &rule, ArrayRef<LayerChange> changes) {
+    for (const LayerChange &change : changes) {
+      std::string numbers = "layer " + std::to_string(change.layer) + " with layer " + std::to_string(change.from) +
+                            "'s weights changes the outputs by " + llvm::formatv("{0:F4}", change.error).str();
+      std::string dropped = change.dropped < 0 ? std::string("it can't be left out")
+                                               : llvm::formatv("left out: {0:F4}", change.dropped).str();
+      emitWarning(module.getLoc(), "recipe, line " + std::to_string(rule.line) + ": ")
+          << numbers << " (1 - cosine; " << dropped
+          << "): without training sharing costs much; hint: prune: {what: layers} leaves layers out";
+      if (failed(run(rule, llvm::formatv("lathe-share-layers{{from={0} to={1} error={2} note='{3}'}", change.from,
+                                         change.layer, tool::numberText(change.error, 6), dropped)
+                               .str())))
+        return failure();
+    }
+    return success();
+  }
+
+  static std::string join(ArrayRef<int64_t> numbers) {
+    std::string text;
+    for (int64_t number : numbers)
+      text += (text.empty() ? "" : ",") + std::to_string(number);
+    return text;
+  }
+};
+} // namespace
 
 LogicalResult lathe::runRecipe(ModuleOp module, const CompileOptions &options) {
   SmallString<128> scratch;
@@ -204,7 +349,7 @@ LogicalResult lathe::runRecipe(ModuleOp module, const CompileOptions &options) {
   for (auto [i, stage] : llvm::enumerate(options.recipe->stages)) {
     std::string file = (scratch + "/statistics." + Twine(i)).str();
     auto progress = [&, i = i](double part) { options.progress(Phase::Compress, (i + part) / count); };
-    if (failed(runStage(module, stage, options, file, judge, progress)))
+    if (failed(StageRunner(module, stage, options, file, judge, progress).run()))
       return failure();
   }
   return success();

@@ -89,6 +89,8 @@ void writeMarkdown(raw_ostream &os, const package::Summary &summary, StringRef m
          << " |\n";
     }
   }
+  if (std::string text = getGeneric(compression); !text.empty())
+    os << "\nWeights " << escapeCell(text) << ".\n";
   if (const std::optional<package::Evaluation> &evaluation = compression.evaluation) {
     os << "\n## Evaluation\n\n" << evaluation->samples << " samples of " << escapeCell(evaluation->data);
     if (!evaluation->against.empty())

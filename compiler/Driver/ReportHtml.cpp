@@ -7,6 +7,7 @@
 #include "mlir/IR/SymbolTable.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/Support/FormatVariadic.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace lathe;
@@ -211,7 +212,7 @@ private:
                                            kibibytes(change.before) + " to " + kibibytes(change.after) + " KiB");
       int64_t layer = place ? place->layer : -1;
       cells.push_back({place ? place->kind.str() : change.weight, layer < 0 ? "-" : std::to_string(layer),
-                       isRefused ? std::nullopt : std::optional(change.error), title});
+                       isRefused || !std::isfinite(change.error) ? std::nullopt : std::optional(change.error), title});
     }
     // As data flows through a layer.
     auto getOrder = [](const report::Cell &cell) {
@@ -247,6 +248,8 @@ private:
       writeRefused();
       writeChanges();
     }
+    if (std::string text = getGeneric(compression); !text.empty())
+      os << "<p>Weights " << escape(text) << ".</p>\n";
     writeEvaluation();
   }
 

@@ -43,12 +43,20 @@ static GptqResult sweepIn(ConstView<float> w, const SweepFactor &factor, const s
     std::copy(columns.row(factor.order[j]), columns.row(factor.order[j]) + rows, swept.row(j));
   Matrix<int8_t> codes(size, rows);
   int64_t group = table.groupSize();
-  auto replace = [&](int64_t position, const T *column, T *replacement) {
+  // Columns as they are by now, from the position on, but 0 where they stay 0.
+  auto take = [&](int64_t position, int64_t count) {
+    Matrix<T> taken = copyOf<T>(swept.view().block(position, 0, count, rows));
+    for (int64_t i = 0; options.keepZeros && i < count; ++i)
+      for (int64_t n = 0; n < rows; ++n)
+        taken(i, n) = w(n, factor.order[position + i]) == 0 ? T(0) : taken(i, n);
+    return taken;
+  };
+  auto replace = [&](int64_t position, const T *, T *replacement) {
     int64_t j = factor.order[position];
     if (!fitFirst && j % group == 0)
-      table.fit<T>(j / group, swept.view().block(j, 0, std::min(group, size - j), rows), importance.data() + j,
-                   options.search);
-    quantizeColumn(column, table.getScales(j), table.getZeroPoints(j), rows, options.format, codes.row(j), replacement);
+      table.fit<T>(j / group, take(j, std::min(group, size - j)), importance.data() + j, options.search);
+    quantizeColumn(take(position, 1).data(), table.getScales(j), table.getZeroPoints(j), rows, options.format,
+                   codes.row(j), replacement);
   };
   int64_t block = fitFirst ? options.block : adaptBlock(options.block, group);
   result.loss = sweep<T>(swept, factor.u, block, [](int64_t, int64_t) {}, replace);

@@ -12,9 +12,10 @@ struct GptqOptions {
   double damping = 0.01; // of the mean of diag(H)
   bool actOrder = false; // columns with the greatest diag(H) first; the groups are static then
   bool staticGroups =
-      false;             // scales of all groups from the weight as it was, not at a group's start from the updated one
-  int64_t block = 128;   // adapted, so that groups and blocks nest
-  bool inDouble = false; // the sweep in f64: for proofs, half as fast
+      false;              // scales of all groups from the weight as it was, not at a group's start from the updated one
+  bool keepZeros = false; // what is 0 in w stays 0, as in SparseGPT's sweep
+  int64_t block = 128;    // adapted, so that groups and blocks nest
+  bool inDouble = false;  // the sweep in f64: for proofs, half as fast
 };
 
 struct GptqResult {

@@ -69,6 +69,11 @@ llvm::json::Value package::toJson(const Compression &compression) {
                                          {"before", change.before},
                                          {"after", change.after}});
   llvm::json::Object result{{"model_bytes", compression.modelBytes}, {"changes", std::move(changes)}};
+  llvm::json::Array generic;
+  for (const std::string &weight : compression.generic)
+    generic.push_back(llvm::json::fixUTF8(weight));
+  if (!generic.empty())
+    result["generic"] = std::move(generic);
   if (const std::optional<Evaluation> &evaluation = compression.evaluation) {
     llvm::json::Array figures;
     for (const Evaluation::Figure &figure : evaluation->figures) {
@@ -100,6 +105,9 @@ Compression package::compressionFromJson(const llvm::json::Value &value) {
   };
   auto text = [](const llvm::json::Object &of, StringRef field) { return of.getString(field).value_or("").str(); };
   compression.modelBytes = object->getInteger("model_bytes").value_or(0);
+  if (const llvm::json::Array *generic = object->getArray("generic"))
+    for (const llvm::json::Value &weight : *generic)
+      compression.generic.push_back(weight.getAsString().value_or("").str());
   forEach(*object, "changes", [&](const llvm::json::Object &change) {
     compression.changes.push_back({text(change, "weight"), text(change, "node"), text(change, "pass"),
                                    text(change, "what"), text(change, "refused"),
@@ -165,6 +173,12 @@ std::string package::getSizes(const Compression &compression, int64_t weightByte
   return text;
 }
 
+std::string package::getGeneric(const Compression &compression) {
+  if (compression.generic.empty())
+    return "";
+  return "read by the kernel for every format, element by element: " + llvm::join(compression.generic, ", ");
+}
+
 void package::print(const Compression &compression, int64_t weightBytes, uint64_t packageBytes, llvm::raw_ostream &os) {
   if (compression.empty())
     return;
@@ -185,6 +199,8 @@ void package::print(const Compression &compression, int64_t weightBytes, uint64_
       os << ": " << change.what << ", " << change.before << " to " << change.after << " bytes, error "
          << getErrorText(change.error) << "\n";
   }
+  if (std::string text = getGeneric(compression); !text.empty())
+    os << text << "\n";
   if (const std::optional<Evaluation> &evaluation = compression.evaluation) {
     os << "on " << evaluation->samples << " samples of " << evaluation->data;
     if (!evaluation->against.empty())

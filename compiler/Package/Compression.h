@@ -35,6 +35,8 @@ struct Evaluation {
 struct Compression {
   int64_t modelBytes = 0; // kModelBytesAttr; 0: not known
   std::vector<WeightChange> changes;
+  /// Weights, as they are named in changes, that products read by the kernel for every format: element by element.
+  std::vector<std::string> generic;
   std::optional<Evaluation> evaluation;
 
   bool empty() const { return changes.empty() && !evaluation; }
@@ -65,6 +67,8 @@ std::string getErrorText(double error);
 /// For people: totals, a line for each weight, what was refused, the evaluation. Nothing where nothing was done.
 /// `packageBytes` and `weightBytes` may be 0: not known.
 void print(const Compression &compression, int64_t weightBytes, uint64_t packageBytes, llvm::raw_ostream &os);
+/// "read by the kernel for every format, element by element: a, b", or nothing.
+std::string getGeneric(const Compression &compression);
 /// "90.3 MiB as f32 in the model, 23.1 MiB now; the package is 0.261 of the model", of what is known.
 std::string getSizes(const Compression &compression, int64_t weightBytes, uint64_t packageBytes);
 

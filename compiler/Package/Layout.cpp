@@ -107,13 +107,11 @@ static void layOutPacked(RankedTensorType type, kernel::PanelAttr layout, ArrayR
 
 SparsePanels package::getSparsePanels(RankedTensorType type, kernel::PanelAttr layout) {
   auto format = cast<tfm::SparseFormatAttr>(type.getEncoding());
-  SmallVector<int64_t> shape(type.getShape());
-  int64_t depth = shape[format.getAxis()];
-  shape[format.getAxis()] = depth / 2;
   SparsePanels at;
-  at.kept = RankedTensorType::get(shape, type.getElementType(),
-                                  tfm::getPackedCodes(format.getValues()) ? format.getValues() : Attribute());
-  at.blocks = llvm::divideCeil(depth, 64) * 2;
+  at.kept = *tfm::getKeptType(type);
+  if (!tfm::getPackedCodes(format.getValues()))
+    at.kept = tfm::getPlainType(at.kept);
+  at.blocks = llvm::divideCeil(type.getDimSize(format.getAxis()), 64) * 2;
   at.metadata = llvm::alignTo(*getStoredBytes(at.kept, layout), 64);
   uint64_t panels = llvm::divideCeil(type.getDimSize(!layout.getTransposed()), layout.getWidth());
   at.size = at.metadata + panels * at.blocks * 64;
@@ -122,15 +120,15 @@ SparsePanels package::getSparsePanels(RankedTensorType type, kernel::PanelAttr l
 
 static void layOutSparse(RankedTensorType type, kernel::PanelAttr layout, ArrayRef<char> bytes,
                          llvm::function_ref<void(ArrayRef<char>)> sink) {
-  auto format = cast<tfm::SparseFormatAttr>(type.getEncoding());
   SparsePanels at = getSparsePanels(type, layout);
   tfm::FormatLayout from = *tfm::getFormatLayout(type);
-  auto values = RankedTensorType::get(at.kept.getShape(), Float32Type::get(type.getContext()), format.getValues());
+  Attribute format = tfm::getFormat(*tfm::getKeptType(type));
+  auto values = RankedTensorType::get(at.kept.getShape(), Float32Type::get(type.getContext()), format);
   ArrayRef<char> kept = bytes.drop_front(from.codes).take_front(*tfm::getByteSize(values));
   std::vector<char> narrow;
   if (!tfm::getFormat(at.kept)) { // rounded to the weight's type
     std::vector<float> decoded(values.getNumElements());
-    if (format.getValues())
+    if (format)
       decoded = tfm::decode(values, kept);
     else
       std::memcpy(decoded.data(), kept.data(), kept.size());

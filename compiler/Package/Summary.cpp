@@ -1,8 +1,9 @@
 // Counts what a planned module has.
 #include "compiler/Package/Summary.h"
 #include "compiler/Package/Layout.h"
-#include "dialects/Tfm/Weights.h"
+#include "dialects/Tfm/Formats.h"
 #include "mlir/IR/SymbolTable.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -13,12 +14,21 @@ using namespace mlir;
 using namespace lathe;
 using namespace lathe::package;
 
+/// Whether a product reads the kernel's argument by the kernel for every format: in a format, and in no panels, which
+/// processors and CUDA devices share.
+static bool isReadGenerically(kernel::FuncOp kernel, BlockArgument argument) {
+  if (!tfm::getFormat(argument.getType()) || kernel.getArgAttr(argument.getArgNumber(), kernel::kLayoutAttr))
+    return false;
+  return llvm::any_of(argument.getUsers(), [](Operation *user) { return isa<tfm::LinearOp, tfm::MatmulOp>(user); });
+}
+
 Summary package::summarize(ModuleOp module) {
   Summary summary;
   SymbolTable symbols(module);
   llvm::StringMap<size_t> kernels;
   std::set<std::pair<const void *, const void *>> stored; // only asked, never walked
   std::set<const void *> counted;
+  llvm::SetVector<StringRef> generic;
   if (auto ranges = module->getAttrOfType<DictionaryAttr>(tfm::kSymbolsAttr))
     for (NamedAttribute symbol : ranges)
       if (auto range = tfm::getSymbolRange(module, symbol.getName()))
@@ -54,11 +64,17 @@ Summary package::summarize(ModuleOp module) {
         summary.kernels.push_back({launch.getKernel().str(), kernel.getAnchor(), 0, flops});
       }
       ++summary.kernels[it->second].launches;
+      for (BlockArgument argument : kernel.getBody().getArguments())
+        if (auto use = launch->getOperand(argument.getArgNumber()).getDefiningOp<program::WeightOp>();
+            use && isReadGenerically(kernel, argument))
+          generic.insert(use.getWeight());
       bool attends = false;
       kernel.walk([&](tfm::AttentionOp) { attends = true; });
       summary.attentions += attends;
     });
   });
+  for (StringRef weight : generic)
+    summary.compression.generic.push_back(weight.str());
   summary.arenaAtGreatest = summary.arena.evaluate([&](StringRef name) -> std::optional<int64_t> {
     auto range = tfm::getSymbolRange(module, name);
     return range ? std::optional(range->max) : std::nullopt;

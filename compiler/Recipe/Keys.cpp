@@ -6,6 +6,8 @@ using llvm::StringRef;
 
 static constexpr double kMax = 1e9;
 
+// Whether a layer's statistics are of the model with the layers before it compressed by this stage.
+#define PROPAGATION {"propagation", KeyType::Choice, "parallel,sequential"}
 // How much of H's mean diagonal is added before it is factorized.
 #define DAMPING {"damping", KeyType::Number, "", 0, 1}
 
@@ -13,6 +15,7 @@ static constexpr Key kShare[] = {
     {"method", KeyType::Choice, "exact,layers,codebook"},
     {"count", KeyType::Integer, "", 1, kMax}, // layers: how many layers' weights remain
     {"bits", KeyType::Integer, "", 1, 8},     // codebook: of an index
+    {"importance", KeyType::Choice, "none,activation"},
 };
 static constexpr Key kPrune[] = {
     {"what", KeyType::Choice, "heads,channels,layers"},
@@ -45,6 +48,8 @@ static constexpr Key kSparsify[] = {
     {"ratio", KeyType::Number, "", 0, 0.99}, // of zeros
     {"pattern", KeyType::Pattern},           // n:m, n of m remain
     {"scope", KeyType::Choice, "layer,global"},
+    {"format", KeyType::Choice, "auto,dense,nm,bitmap"}, // how zeros are kept
+    PROPAGATION,
     DAMPING,
 };
 static constexpr Key kQuantize[] = {
@@ -55,6 +60,7 @@ static constexpr Key kQuantize[] = {
     {"method", KeyType::Choice, "rtn,gptq"},
     {"scale-search", KeyType::Choice, "none,weight,hessian"},
     {"act-order", KeyType::Flag},
+    PROPAGATION,
     DAMPING,
     {"activation", KeyType::Choice, "none,dynamic,dynamic-symmetric,dynamic-fp8e4m3,static,static-symmetric"},
     {"observer", KeyType::Choice, "minmax,percentile,mse,entropy"},
@@ -85,6 +91,11 @@ llvm::ArrayRef<Key> recipe::getKeys(Method method) {
   llvm_unreachable("a method");
 }
 
+bool recipe::isOfLayers(Method method, const Rule &rule) {
+  return (method == Method::Prune && rule.get("what") == "layers") ||
+         (method == Method::Share && rule.get("method") == "layers");
+}
+
 std::string recipe::checkKeys(Method method, const Rule &rule) {
   auto has = [&](StringRef key) { return rule.get(key).has_value(); };
   auto get = [&](StringRef key) { return rule.get(key).value_or(""); };
@@ -100,10 +111,17 @@ std::string recipe::checkKeys(Method method, const Rule &rule) {
       return "count is how many layers remain, which method: layers needs and no other takes";
     if (has("bits") && get("method") != "codebook")
       return "bits are a codebook's: method: codebook";
+    if (has("importance") && get("method") != "codebook")
+      return "importance is of a codebook's elements: method: codebook";
     break;
   case Method::Prune:
-    if (!has("what") || !has("ratio"))
+    if (!has("what") || (!has("ratio") && get("what") != "layers"))
       return "prune needs what (heads, channels or layers) and a ratio";
+    if (get("what") == "layers" && !has("ratio") && rule.layers.empty())
+      return "what: layers needs layers, those that go, or a ratio of them, or both";
+    if (get("what") == "layers" && count({"importance", "norm", "refit", "align", "damping"}))
+      return "layers that go leave nothing to refit, and the outputs say which matter: what: layers takes layers and a "
+             "ratio alone";
     if (has("norm") != (get("importance") == "ln"))
       return "norm is the n of importance: ln, which needs it";
     break;
@@ -124,6 +142,8 @@ std::string recipe::checkKeys(Method method, const Rule &rule) {
       return "sparsify needs either a ratio or an n:m pattern";
     if (has("pattern") && has("scope"))
       return "an n:m pattern leaves the same ratio everywhere: it takes no scope";
+    if (get("format") == "nm" && !has("pattern"))
+      return "format: nm keeps n of m elements, which a pattern says";
     break;
   case Method::Quantize: {
     StringRef format = get("format");

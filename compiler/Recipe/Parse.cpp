@@ -240,8 +240,8 @@ std::optional<std::string> Parser::parseValue(const Node &node, const Key &key) 
   case KeyType::Pattern: {
     auto [kept, of] = text.split(':');
     unsigned n, m;
-    if (kept.getAsInteger(10, n) || of.getAsInteger(10, m) || n == 0 || m > 256)
-      return bad("n:m, as 2:4");
+    if (kept.getAsInteger(10, n) || of.getAsInteger(10, m) || n == 0 || m > 16)
+      return bad("n:m with m up to 16, as 2:4");
     if (n >= m)
       return bad("n:m with n below m: n of m elements remain");
     return text.str();
@@ -282,6 +282,8 @@ void Parser::parseRule(const Node &node, Method method, Stage &stage) {
   for (auto [key, value] : llvm::zip(keys, values))
     if (value)
       rule.options.push_back({key.name.str(), *value});
+  if (isOfLayers(method, rule) && (hasTargets || !rule.ignore.kinds.empty() || !rule.ignore.patterns.empty()))
+    fail(node.location, "a rule for whole layers takes layers: it has no targets");
   if (!hasTargets) {
     Node all;
     all.text = "linear";
@@ -315,14 +317,20 @@ void Parser::parseStage(const Node &node, Recipe &recipe) {
 
 /// What a stage would undo or could not work on.
 void Parser::checkOrder(const Recipe &recipe, llvm::ArrayRef<llvm::SMLoc> locations) {
+  auto isCodebook = [](const Stage &stage) {
+    return stage.method == Method::Share &&
+           llvm::any_of(stage.rules, [](const Rule &rule) { return rule.get("method") == "codebook"; });
+  };
   for (size_t i = 0; i < recipe.stages.size(); ++i) {
     Method method = recipe.stages[i].method;
     for (const Stage &before : llvm::ArrayRef(recipe.stages).take_front(i)) {
       StringRef reason;
       if (before.method == Method::Quantize && method == Method::Quantize)
         reason = "quantizing what is quantized only loses; hint: several rules of one stage give several formats";
-      else if (before.method == Method::Quantize && method != Method::Precision)
+      else if (before.method == Method::Quantize && method != Method::Precision && !isCodebook(recipe.stages[i]))
         reason = "weights that are quantized can't be changed any more";
+      else if (isCodebook(before) && method != Method::Precision && method != Method::Quantize)
+        reason = "weights that are indices into a codebook can't be changed any more";
       else if (before.method == Method::Sparsify && method == Method::Factorize)
         reason = "the factors of a sparse weight are not sparse";
       else if (before.method == Method::Precision && method == Method::Precision)

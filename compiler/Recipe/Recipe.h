@@ -41,7 +41,12 @@ struct Rule {
   unsigned line = 0;
 
   std::optional<llvm::StringRef> get(llvm::StringRef key) const;
+  /// Whether `layers` has the layer.
+  bool isFor(int64_t layer) const;
 };
+
+/// Whether a rule is for whole layers, and not for weights: it has no targets then.
+bool isOfLayers(Method method, const Rule &rule);
 
 struct Stage {
   Method method;
@@ -73,9 +78,9 @@ struct ResolvedStage {
   llvm::SmallVector<Assignment> weights;
 };
 
-/// Which weights each of one stage's rules is for. Stages change what weights there are, so each is resolved when its
-/// turn comes, on the simplified module as the stages before left it. A rule that matches nothing is a warning at the
-/// module.
+/// Which weights each of one stage's rules is for, those for whole layers left out. Stages change what weights there
+/// are, so each is resolved when its turn comes, on the simplified module as the stages before left it. A rule that
+/// matches nothing is a warning at the module.
 ResolvedStage resolve(mlir::ModuleOp module, const Stage &stage);
 /// All stages, on a module that none has changed.
 std::vector<ResolvedStage> resolve(mlir::ModuleOp module, const Recipe &recipe);

@@ -39,9 +39,9 @@ static bool isIgnored(const Targets &ignore, const WeightUse &use, ArrayRef<std:
          });
 }
 
-static bool isInLayers(const Rule &rule, int64_t layer) {
-  return rule.layers.empty() ||
-         llvm::any_of(rule.layers, [&](auto range) { return range.first <= layer && layer <= range.second; });
+bool Rule::isFor(int64_t layer) const {
+  return layers.empty() ||
+         llvm::any_of(layers, [&](auto range) { return range.first <= layer && layer <= range.second; });
 }
 
 ResolvedStage recipe::resolve(ModuleOp module, const Stage &stage) {
@@ -50,7 +50,8 @@ ResolvedStage recipe::resolve(ModuleOp module, const Stage &stage) {
   for (auto &[symbol, use] : classifyWeights(module)) {
     SmallVector<std::string> names = getNames(module.lookupSymbol<tfm::WeightOp>(symbol), use);
     for (auto [i, rule] : llvm::enumerate(stage.rules)) {
-      if (!matches(rule.targets, use, names) || isIgnored(rule.ignore, use, names) || !isInLayers(rule, use.layer))
+      if (isOfLayers(stage.method, rule) || !matches(rule.targets, use, names) || isIgnored(rule.ignore, use, names) ||
+          !rule.isFor(use.layer))
         continue;
       result.weights.push_back({symbol, &rule});
       used[i] = true;
@@ -58,7 +59,7 @@ ResolvedStage recipe::resolve(ModuleOp module, const Stage &stage) {
     }
   }
   for (auto [i, rule] : llvm::enumerate(stage.rules))
-    if (!used[i])
+    if (!used[i] && !isOfLayers(stage.method, rule))
       emitWarning(module.getLoc()) << "the recipe's " << getName(stage.method) << " rule of line " << rule.line
                                    << " is for no weight of this model";
   return result;

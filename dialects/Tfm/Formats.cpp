@@ -75,17 +75,6 @@ LogicalResult CodebookFormatAttr::verifyEncoding(ArrayRef<int64_t> shape, Type e
   return verifyElements("C3", shape, elementType, emit);
 }
 
-/// The type of a sparse format's kept values: in f32, whatever ops see.
-static RankedTensorType getKept(SparseFormatAttr format, ArrayRef<int64_t> shape) {
-  SmallVector<int64_t> kept(shape);
-  kept[format.getAxis()] = kept[format.getAxis()] / format.getM() * format.getN();
-  return RankedTensorType::get(kept, Float32Type::get(format.getContext()), format.getValues());
-}
-static RankedTensorType getKept(BitmapFormatAttr format) {
-  return RankedTensorType::get({static_cast<int64_t>(format.getKept())}, Float32Type::get(format.getContext()),
-                               format.getValues());
-}
-
 static LogicalResult verifyValues(Attribute values, ArrayRef<int64_t> shape, Type elementType, EmitError emit) {
   if (!values)
     return success();
@@ -101,7 +90,7 @@ LogicalResult SparseFormatAttr::verifyEncoding(ArrayRef<int64_t> shape, Type ele
     return emit() << "C2: expected an axis whose size " << getM() << " divides, got " << getAxis();
   if (failed(verifyElements("C3", shape, elementType, emit)))
     return failure();
-  return verifyValues(getValues(), getKept(*this, shape).getShape(), elementType, emit);
+  return verifyValues(getValues(), shape, elementType, emit);
 }
 
 LogicalResult BitmapFormatAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType, EmitError emit) const {
@@ -112,7 +101,7 @@ LogicalResult BitmapFormatAttr::verifyEncoding(ArrayRef<int64_t> shape, Type ele
     count = count ? llvm::checkedMulUnsigned<uint64_t>(*count, size) : std::nullopt;
   if (!count || getKept() > *count)
     return emit() << "C1: expected at most as many kept values as there are elements, got " << getKept();
-  return verifyValues(getValues(), {static_cast<int64_t>(getKept())}, elementType, emit);
+  return verifyValues(getValues(), shape, elementType, emit);
 }
 
 Type tfm::getHalfType(Type type) {
@@ -166,39 +155,94 @@ static std::optional<uint64_t> packedBytes(std::optional<uint64_t> count, unsign
   auto total = count ? llvm::checkedMulUnsigned<uint64_t>(*count, bits) : std::nullopt;
   return total ? std::optional<uint64_t>(llvm::divideCeil(*total, 8) + 1) : std::nullopt;
 }
+static std::optional<uint64_t> bytesOf(std::optional<uint64_t> count, uint64_t size) {
+  return count ? llvm::checkedMulUnsigned<uint64_t>(*count, size) : std::nullopt;
+}
 static std::optional<uint64_t> bytesOf(std::optional<uint64_t> count, Type type) {
-  return count ? llvm::checkedMulUnsigned<uint64_t>(*count, type.getIntOrFloatBitWidth() / 8) : std::nullopt;
+  return bytesOf(count, type.getIntOrFloatBitWidth() / 8);
+}
+
+unsigned tfm::getCodeBits(Attribute format) {
+  if (auto integers = dyn_cast_or_null<IntFormatAttr>(format))
+    return integers.getBits();
+  if (auto floats = dyn_cast_or_null<FloatFormatAttr>(format))
+    return floats.getType().getIntOrFloatBitWidth();
+  auto codebook = dyn_cast_or_null<CodebookFormatAttr>(format);
+  return codebook ? codebook.getBits() : 32; // f32
+}
+
+Attribute tfm::getValuesFormat(Attribute format) {
+  if (auto sparse = dyn_cast_or_null<SparseFormatAttr>(format))
+    return sparse.getValues();
+  auto bitmap = dyn_cast_or_null<BitmapFormatAttr>(format);
+  return bitmap ? bitmap.getValues() : format;
+}
+
+Attribute tfm::withValues(Attribute sparse, Attribute values) {
+  if (auto nm = dyn_cast<SparseFormatAttr>(sparse))
+    return SparseFormatAttr::get(sparse.getContext(), nm.getN(), nm.getM(), nm.getAxis(), values);
+  return BitmapFormatAttr::get(sparse.getContext(), cast<BitmapFormatAttr>(sparse).getKept(), values);
+}
+
+bool tfm::isSparse(Attribute format) { return isa_and_nonnull<SparseFormatAttr, BitmapFormatAttr>(format); }
+
+std::optional<RankedTensorType> tfm::getKeptType(RankedTensorType type) {
+  auto format = cast<SparseFormatAttr>(getFormat(type));
+  SmallVector<int64_t> shape(type.getShape());
+  int64_t &size = shape[format.getAxis()];
+  bool isWhole = true;
+  auto keep = [&](DenseI64ArrayAttr block) {
+    SmallVector<int64_t> sizes(block.asArrayRef());
+    int64_t &along = sizes[format.getAxis()];
+    along = std::max<int64_t>(std::min(along, size), 1); // one block has all, also where it has room for more
+    isWhole = along % format.getM() == 0;
+    along = along / format.getM() * format.getN();
+    return DenseI64ArrayAttr::get(type.getContext(), sizes);
+  };
+  Attribute values = format.getValues();
+  if (auto integers = dyn_cast_or_null<IntFormatAttr>(values))
+    values = IntFormatAttr::get(type.getContext(), integers.getBits(), keep(integers.getBlock()), integers.getScale(),
+                                integers.getZeroPoints());
+  else if (auto floats = dyn_cast_or_null<FloatFormatAttr>(values); floats && floats.getBlock())
+    values = FloatFormatAttr::get(type.getContext(), floats.getType(), keep(floats.getBlock()), floats.getScale());
+  size = size / format.getM() * format.getN();
+  return isWhole ? std::optional(RankedTensorType::get(shape, type.getElementType(), values)) : std::nullopt;
+}
+
+/// How many of a tensor's elements have a code.
+static std::optional<uint64_t> countKept(Attribute format, ArrayRef<int64_t> shape) {
+  if (auto bitmap = dyn_cast<BitmapFormatAttr>(format))
+    return bitmap.getKept();
+  SmallVector<int64_t> kept(shape);
+  if (auto sparse = dyn_cast<SparseFormatAttr>(format))
+    kept[sparse.getAxis()] = kept[sparse.getAxis()] / sparse.getM() * sparse.getN();
+  return countElements(kept);
 }
 
 std::optional<FormatLayout> tfm::getFormatLayout(RankedTensorType type) {
-  Attribute format = getFormat(type);
-  std::optional<uint64_t> count = countElements(type.getShape());
+  Attribute format = getFormat(type), values = getValuesFormat(format);
+  std::optional<uint64_t> count = countElements(type.getShape()), kept = countKept(format, type.getShape());
   FormatLayout layout;
   Sizer sizer;
-  if (auto integers = dyn_cast<IntFormatAttr>(format)) {
-    auto blocks = countElements(getBlockCounts(type.getShape(), integers.getBlock()));
-    layout.codes = sizer.add(packedBytes(count, integers.getBits()));
-    layout.scales = sizer.add(bytesOf(blocks, integers.getScale()));
+  auto countBlocks = [&](DenseI64ArrayAttr block) { return countElements(getBlockCounts(type.getShape(), block)); };
+  layout.codes = sizer.add(values ? packedBytes(kept, getCodeBits(values)) : bytesOf(kept, sizeof(float)));
+  if (auto integers = dyn_cast_or_null<IntFormatAttr>(values)) {
+    layout.scales = sizer.add(bytesOf(countBlocks(integers.getBlock()), integers.getScale()));
     if (integers.getZeroPoints())
-      layout.zeros = sizer.add(blocks);
-  } else if (auto floats = dyn_cast<FloatFormatAttr>(format)) {
-    layout.codes = sizer.add(packedBytes(count, floats.getType().getIntOrFloatBitWidth()));
+      layout.zeros = sizer.add(countBlocks(integers.getBlock()));
+  } else if (auto floats = dyn_cast_or_null<FloatFormatAttr>(values)) {
     if (floats.getBlock())
-      layout.scales =
-          sizer.add(bytesOf(countElements(getBlockCounts(type.getShape(), floats.getBlock())), floats.getScale()));
-  } else if (auto codebook = dyn_cast<CodebookFormatAttr>(format)) {
-    layout.codes = sizer.add(packedBytes(count, codebook.getBits()));
+      layout.scales = sizer.add(bytesOf(countBlocks(floats.getBlock()), floats.getScale()));
+  } else if (auto codebook = dyn_cast_or_null<CodebookFormatAttr>(values)) {
     layout.tables = sizer.add(bytesOf(uint64_t(1) << codebook.getBits(), codebook.getType()));
-  } else if (auto sparse = dyn_cast<SparseFormatAttr>(format)) {
-    RankedTensorType kept = getKept(sparse, type.getShape());
-    layout.codes = sizer.add(getByteSize(kept));
-    layout.indices = sizer.add(packedBytes(countElements(kept.getShape()), getIndexBits(sparse.getM())));
-  } else if (auto bitmap = dyn_cast<BitmapFormatAttr>(format)) {
-    layout.codes = sizer.add(getByteSize(getKept(bitmap)));
+  }
+  if (auto sparse = dyn_cast<SparseFormatAttr>(format)) {
+    layout.indices = sizer.add(packedBytes(kept, getIndexBits(sparse.getM())));
+  } else if (isa<BitmapFormatAttr>(format)) {
     // For each run of elements: its bits, and how many were kept before it.
     auto runs = count ? std::optional<uint64_t>(llvm::divideCeil(*count, kBitmapRun)) : std::nullopt;
-    layout.indices = sizer.add(runs ? llvm::checkedMulUnsigned<uint64_t>(*runs, kBitmapRun / 8) : std::nullopt);
-    layout.tables = sizer.add(runs ? llvm::checkedMulUnsigned<uint64_t>(*runs, 4) : std::nullopt);
+    layout.indices = sizer.add(bytesOf(runs, kBitmapRun / 8));
+    layout.counts = sizer.add(bytesOf(runs, sizeof(uint32_t)));
   }
   if (!sizer.end)
     return std::nullopt;
@@ -327,6 +371,19 @@ std::optional<PackedCodes> tfm::getPackedCodes(Attribute format) {
   return std::nullopt;
 }
 
+std::vector<char> tfm::packCodebook(RankedTensorType type, ArrayRef<float> table, ArrayRef<uint8_t> codes) {
+  auto format = cast<CodebookFormatAttr>(type.getEncoding());
+  FormatLayout layout = *getFormatLayout(type);
+  assert(codes.size() == static_cast<size_t>(type.getNumElements()) && table.size() <= size_t(1) << format.getBits());
+  std::vector<char> bytes(layout.size);
+  std::vector<float> filled(table);
+  filled.resize(size_t(1) << format.getBits(), table.empty() ? 0 : table.back());
+  putFloats(bytes.data() + layout.tables, filled, format.getType());
+  for (size_t i = 0; i < codes.size(); ++i)
+    putBits(bytes.data() + layout.codes, i, format.getBits(), codes[i]);
+  return bytes;
+}
+
 //===- Encoders -===//
 
 static std::vector<char> encodeInt(RankedTensorType type, IntFormatAttr format, ArrayRef<float> values) {
@@ -413,82 +470,111 @@ static std::vector<char> encodeCodebook(RankedTensorType type, CodebookFormatAtt
   }
   for (float &value : table)
     value = roundScale(value, format.getType());
-  FormatLayout layout = *getFormatLayout(type);
-  std::vector<char> bytes(layout.size);
-  putFloats(bytes.data() + layout.tables, table, format.getType());
-  for (size_t i = 0; i < values.size(); ++i) {
-    size_t above = std::lower_bound(table.begin(), table.end(), values[i]) - table.begin();
-    if (above == count || (above > 0 && values[i] - table[above - 1] <= table[above] - values[i]))
+  std::vector<uint8_t> codes;
+  for (float value : values) {
+    size_t above = std::lower_bound(table.begin(), table.end(), value) - table.begin();
+    if (above == count || (above > 0 && value - table[above - 1] <= table[above] - value))
       above -= 1;
-    putBits(bytes.data() + layout.codes, i, format.getBits(), above);
+    codes.push_back(static_cast<uint8_t>(above));
   }
-  return bytes;
-}
-
-/// Puts the bytes of the kept values, which may be in a format themselves.
-static void putKept(std::vector<char> &bytes, const FormatLayout &layout, RankedTensorType kept,
-                    ArrayRef<float> values) {
-  std::vector<char> part;
-  if (getFormat(kept)) {
-    part = encode(kept, values);
-  } else {
-    part.resize(values.size() * sizeof(float));
-    putFloats(part.data(), values, kept.getElementType());
-  }
-  std::copy(part.begin(), part.end(), bytes.begin() + layout.codes);
+  return packCodebook(type, table, codes);
 }
 
 /// Strides of an axis in a row-major tensor: elements behind one step of it.
 static size_t getInner(ArrayRef<int64_t> shape, unsigned axis) { return *countElements(shape.drop_front(axis + 1)); }
 
-static std::vector<char> encodeSparse(RankedTensorType type, SparseFormatAttr format, ArrayRef<float> values) {
-  FormatLayout layout = *getFormatLayout(type);
-  std::vector<char> bytes(layout.size);
-  RankedTensorType kept = getKept(format, type.getShape());
-  std::vector<float> keptValues(kept.getNumElements());
+/// Calls back for each element that a sparse format keeps, by the place of its code, in order of neither; an index
+/// within the group of m, or in the run. Of values those that are greatest in magnitude, of equals the first.
+using KeepElement = llvm::function_ref<void(size_t place, size_t element, unsigned index)>;
+
+static void chooseSparse(RankedTensorType type, SparseFormatAttr format, ArrayRef<float> values, KeepElement keep) {
   size_t inner = getInner(type.getShape(), format.getAxis()), size = type.getDimSize(format.getAxis());
   size_t n = format.getN(), m = format.getM(), groups = size / m;
+  SmallVector<size_t> order(m);
   for (size_t line = 0, lines = inner ? values.size() / std::max<size_t>(size, 1) : 0; line < lines; ++line) {
     size_t outer = line / inner, offset = line % inner;
     for (size_t group = 0; group < groups; ++group) {
-      auto at = [&](size_t i) { return values[(outer * size + group * m + i) * inner + offset]; };
-      SmallVector<size_t> order(m);
+      auto element = [&](size_t i) { return (outer * size + group * m + i) * inner + offset; };
       std::iota(order.begin(), order.end(), 0);
-      std::stable_sort(order.begin(), order.end(),
-                       [&](size_t a, size_t b) { return std::fabs(at(a)) > std::fabs(at(b)); });
+      std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+        return std::fabs(values[element(a)]) > std::fabs(values[element(b)]);
+      });
       std::sort(order.begin(), order.begin() + n);
-      for (size_t i = 0; i < n; ++i) {
-        size_t place = (outer * groups * n + group * n + i) * inner + offset;
-        keptValues[place] = at(order[i]);
-        putBits(bytes.data() + layout.indices, place, getIndexBits(m), order[i]);
-      }
+      for (size_t i = 0; i < n; ++i)
+        keep((outer * groups * n + group * n + i) * inner + offset, element(order[i]), order[i]);
     }
   }
-  putKept(bytes, layout, kept, keptValues);
+}
+
+static void chooseBitmap(BitmapFormatAttr format, ArrayRef<float> values, KeepElement keep) {
+  std::vector<size_t> order(values.size());
+  std::iota(order.begin(), order.end(), size_t(0));
+  size_t kept = format.getKept();
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return std::fabs(values[a]) > std::fabs(values[b]); });
+  std::sort(order.begin(), order.begin() + kept);
+  for (size_t place = 0; place < kept; ++place)
+    keep(place, order[place], order[place] % kBitmapRun);
+}
+
+static void chooseKept(RankedTensorType type, ArrayRef<float> values, KeepElement keep) {
+  if (auto sparse = dyn_cast<SparseFormatAttr>(getFormat(type)))
+    return chooseSparse(type, sparse, values, keep);
+  chooseBitmap(cast<BitmapFormatAttr>(getFormat(type)), values, keep);
+}
+
+/// The type of all elements in the format of a sparse type's values.
+static RankedTensorType getValuesType(RankedTensorType type) {
+  Type element = Float32Type::get(type.getContext());
+  return RankedTensorType::get(type.getShape(), element, getValuesFormat(getFormat(type)));
+}
+
+std::vector<char> tfm::packSparse(RankedTensorType type, ArrayRef<char> whole, ArrayRef<float> values) {
+  Attribute format = getFormat(type);
+  FormatLayout layout = *getFormatLayout(type), from;
+  RankedTensorType wholeType = getValuesType(type);
+  if (getFormat(wholeType))
+    from = *getFormatLayout(wholeType);
+  std::vector<char> bytes(layout.size);
+  auto copyPart = [&](uint64_t to, uint64_t begin, uint64_t end) {
+    if (to)
+      std::copy(whole.begin() + begin, whole.begin() + end, bytes.begin() + to);
+  };
+  // Each part lasts to the next one that there is.
+  copyPart(layout.scales, from.scales, from.zeros ? from.zeros : from.size);
+  copyPart(layout.zeros, from.zeros, from.size);
+  copyPart(layout.tables, from.tables, from.size);
+  unsigned bits = getCodeBits(getFormat(wholeType)), width = bits / 8;
+  auto sparse = dyn_cast<SparseFormatAttr>(format);
+  chooseKept(type, values, [&](size_t place, size_t element, unsigned index) {
+    if (bits < 8)
+      putBits(bytes.data() + layout.codes, place, bits, getBits(whole.data() + from.codes, element, bits));
+    else
+      std::memcpy(bytes.data() + layout.codes + place * width, whole.data() + from.codes + element * width, width);
+    if (sparse)
+      putBits(bytes.data() + layout.indices, place, getIndexBits(sparse.getM()), index);
+    else
+      putBits(bytes.data() + layout.indices, element, 1, 1);
+  });
+  if (!sparse)
+    for (size_t i = 0, before = 0; i < values.size(); ++i) {
+      if (i % kBitmapRun == 0) {
+        uint32_t count = before;
+        std::memcpy(bytes.data() + layout.counts + i / kBitmapRun * sizeof count, &count, sizeof count);
+      }
+      before += getBits(bytes.data() + layout.indices, i, 1);
+    }
   return bytes;
 }
 
-static std::vector<char> encodeBitmap(RankedTensorType type, BitmapFormatAttr format, ArrayRef<float> values) {
-  FormatLayout layout = *getFormatLayout(type);
-  std::vector<char> bytes(layout.size);
-  // The greatest in magnitude; of equal ones the first.
-  std::vector<size_t> order(values.size());
-  std::iota(order.begin(), order.end(), size_t(0));
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return std::fabs(values[a]) > std::fabs(values[b]); });
-  for (size_t i = 0; i < format.getKept(); ++i)
-    putBits(bytes.data() + layout.indices, order[i], 1, 1);
-  std::vector<float> kept;
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (i % kBitmapRun == 0) {
-      uint32_t before = kept.size();
-      std::memcpy(bytes.data() + layout.tables + i / kBitmapRun * 4, &before, 4);
-    }
-    if (getBits(bytes.data() + layout.indices, i, 1))
-      kept.push_back(values[i]);
-  }
-  putKept(bytes, layout, getKept(format), kept);
-  return bytes;
+/// What isn't kept is 0 in the others' scales and tables.
+static std::vector<char> encodeSparse(RankedTensorType type, ArrayRef<float> values) {
+  std::vector<float> kept(values.size());
+  chooseKept(type, values, [&](size_t place, size_t element, unsigned index) { kept[element] = values[element]; });
+  RankedTensorType whole = getValuesType(type);
+  if (getFormat(whole))
+    return packSparse(type, encode(whole, kept), kept);
+  return packSparse(type, ArrayRef(reinterpret_cast<const char *>(kept.data()), kept.size() * sizeof(float)), kept);
 }
 
 std::vector<char> tfm::encode(RankedTensorType type, ArrayRef<float> values) {
@@ -499,56 +585,74 @@ std::vector<char> tfm::encode(RankedTensorType type, ArrayRef<float> values) {
     return encodeFloat(type, floats, values);
   if (auto codebook = dyn_cast<CodebookFormatAttr>(format))
     return encodeCodebook(type, codebook, values);
-  if (auto sparse = dyn_cast<SparseFormatAttr>(format))
-    return encodeSparse(type, sparse, values);
-  return encodeBitmap(type, cast<BitmapFormatAttr>(format), values);
+  return encodeSparse(type, values);
 }
 
 //===- Decoders -===//
 
-static std::vector<float> decodeKept(RankedTensorType kept, ArrayRef<char> bytes) {
-  ArrayRef<char> own = bytes.take_front(*getByteSize(kept));
-  return getFormat(kept) ? decode(kept, own) : getFloats(own.data(), kept.getNumElements(), kept.getElementType());
+/// Calls back for each code: its place, and the element that it stands for. Bytes may hold any indices.
+static void forEachCode(RankedTensorType type, const FormatLayout &layout, const char *bytes,
+                        llvm::function_ref<void(size_t place, size_t element)> body) {
+  size_t count = type.getNumElements(), kept = *countKept(getFormat(type), type.getShape());
+  if (auto sparse = dyn_cast<SparseFormatAttr>(getFormat(type))) {
+    size_t inner = getInner(type.getShape(), sparse.getAxis()), n = sparse.getN(), m = sparse.getM();
+    for (size_t place = 0; place < kept; ++place) {
+      unsigned index = getBits(bytes + layout.indices, place, getIndexBits(m));
+      if (index < m)
+        body(place, (place / inner / n * m + index) * inner + place % inner);
+    }
+  } else if (isa<BitmapFormatAttr>(getFormat(type))) {
+    for (size_t i = 0, place = 0; i < count && place < kept; ++i)
+      if (getBits(bytes + layout.indices, i, 1))
+        body(place++, i);
+  } else {
+    for (size_t i = 0; i < count; ++i)
+      body(i, i);
+  }
+}
+
+/// The number of each element's block; nothing without blocks.
+static std::vector<size_t> getBlocks(ArrayRef<int64_t> shape, DenseI64ArrayAttr block) {
+  std::vector<size_t> blocks(block ? *countElements(shape) : 0);
+  if (block)
+    forEachBlocked(shape, block, [&](size_t i, size_t number) { blocks[i] = number; });
+  return blocks;
 }
 
 std::vector<float> tfm::decode(RankedTensorType type, ArrayRef<char> bytes) {
-  Attribute format = getFormat(type);
+  Attribute format = getValuesFormat(getFormat(type));
   FormatLayout layout = *getFormatLayout(type);
-  size_t count = type.getNumElements();
-  std::vector<float> values(count);
-  if (auto integers = dyn_cast<IntFormatAttr>(format)) {
-    IntCodes codes = unpackInt(type, bytes);
-    forEachBlocked(type.getShape(), integers.getBlock(), [&](size_t i, size_t block) {
-      int code = integers.getZeroPoints() ? static_cast<uint8_t>(codes.codes[i]) - codes.zeros[block] : codes.codes[i];
-      values[i] = static_cast<float>(code) * codes.scales[block];
+  std::vector<float> values(type.getNumElements());
+  const char *codes = bytes.data() + layout.codes;
+  auto decodeAll = [&](llvm::function_ref<float(size_t place, size_t element)> value) {
+    forEachCode(type, layout, bytes.data(), [&](size_t place, size_t i) { values[i] = value(place, i); });
+  };
+  auto getScales = [&](DenseI64ArrayAttr block, Type scale) {
+    size_t count = block ? *countElements(getBlockCounts(type.getShape(), block)) : 0;
+    return getFloats(bytes.data() + layout.scales, count, scale);
+  };
+  if (auto integers = dyn_cast_or_null<IntFormatAttr>(format)) {
+    std::vector<size_t> blocks = getBlocks(type.getShape(), integers.getBlock());
+    std::vector<float> scales = getScales(integers.getBlock(), integers.getScale());
+    const auto *zeros = reinterpret_cast<const uint8_t *>(bytes.data() + layout.zeros);
+    int sign = 1 << (integers.getBits() - 1);
+    decodeAll([&](size_t place, size_t i) {
+      int code = getBits(codes, place, integers.getBits());
+      code = integers.getZeroPoints() ? code - zeros[blocks[i]] : (code ^ sign) - sign;
+      return static_cast<float>(code) * scales[blocks[i]];
     });
-  } else if (auto floats = dyn_cast<FloatFormatAttr>(format)) {
-    values = getFloats(bytes.data() + layout.codes, count, floats.getType());
-    if (floats.getBlock()) {
-      size_t blocks = *countElements(getBlockCounts(type.getShape(), floats.getBlock()));
-      std::vector<float> scales = getFloats(bytes.data() + layout.scales, blocks, floats.getScale());
-      forEachBlocked(type.getShape(), floats.getBlock(), [&](size_t i, size_t block) { values[i] *= scales[block]; });
-    }
-  } else if (auto codebook = dyn_cast<CodebookFormatAttr>(format)) {
+  } else if (auto codebook = dyn_cast_or_null<CodebookFormatAttr>(format)) {
     std::vector<float> table =
         getFloats(bytes.data() + layout.tables, size_t(1) << codebook.getBits(), codebook.getType());
-    for (size_t i = 0; i < count; ++i)
-      values[i] = table[getBits(bytes.data() + layout.codes, i, codebook.getBits())];
-  } else if (auto sparse = dyn_cast<SparseFormatAttr>(format)) {
-    RankedTensorType keptType = getKept(sparse, type.getShape());
-    std::vector<float> kept = decodeKept(keptType, bytes.drop_front(layout.codes));
-    size_t inner = getInner(type.getShape(), sparse.getAxis()), n = sparse.getN(), m = sparse.getM();
-    for (size_t place = 0; place < kept.size(); ++place) {
-      unsigned index = getBits(bytes.data() + layout.indices, place, getIndexBits(m));
-      if (index < m)
-        values[(place / inner / n * m + index) * inner + place % inner] = kept[place];
-    }
+    decodeAll([&](size_t place, size_t) { return table[getBits(codes, place, codebook.getBits())]; });
   } else {
-    auto bitmap = cast<BitmapFormatAttr>(format);
-    std::vector<float> kept = decodeKept(getKept(bitmap), bytes.drop_front(layout.codes));
-    for (size_t i = 0, next = 0; i < count; ++i)
-      if (getBits(bytes.data() + layout.indices, i, 1) && next < kept.size())
-        values[i] = kept[next++];
+    auto floats = dyn_cast_or_null<FloatFormatAttr>(format);
+    Type element = floats ? floats.getType() : Float32Type::get(type.getContext());
+    std::vector<float> plain = getFloats(codes, *countKept(getFormat(type), type.getShape()), element);
+    std::vector<size_t> blocks = getBlocks(type.getShape(), floats ? floats.getBlock() : nullptr);
+    std::vector<float> scales =
+        floats && floats.getBlock() ? getScales(floats.getBlock(), floats.getScale()) : std::vector<float>();
+    decodeAll([&](size_t place, size_t i) { return blocks.empty() ? plain[place] : plain[place] * scales[blocks[i]]; });
   }
   return values;
 }

@@ -19,10 +19,25 @@ mlir::RankedTensorType withFormat(mlir::RankedTensorType type, mlir::Attribute f
 /// scales; else null.
 mlir::Type getHalfType(mlir::Type type);
 
-/// Where the parts of a weight's bytes begin; `size` is their end. Parts that a format lacks are empty.
+/// Whether a format leaves elements out: #tfm.nm, #tfm.bitmap.
+bool isSparse(mlir::Attribute format);
+/// The format of what is kept: a sparse format's `values` (null: f32), else the format itself.
+mlir::Attribute getValuesFormat(mlir::Attribute format);
+/// The sparse format with other values.
+mlir::Attribute withValues(mlir::Attribute sparse, mlir::Attribute values);
+/// What #tfm.nm keeps as a tensor of its own, whose codes and scales are the same bytes. Nothing where a block ends
+/// among m elements: which of the two a kept one is of then depends on where it was.
+std::optional<mlir::RankedTensorType> getKeptType(mlir::RankedTensorType type);
+/// Of an element's code; of null, f32's 32.
+unsigned getCodeBits(mlir::Attribute format);
+
+/// Where the parts of a weight's bytes begin; `size` is their end. Parts that a format lacks are 0.
 struct FormatLayout {
-  uint64_t codes = 0; // also: small floats, indices, kept values
-  uint64_t scales = 0, zeros = 0, tables = 0, indices = 0;
+  uint64_t codes = 0;             // also: floats; of a sparse format what is kept
+  uint64_t scales = 0, zeros = 0; // of each block of the whole tensor
+  uint64_t tables = 0;            // of a codebook
+  uint64_t indices = 0;           // where what is kept lies: of each in its group, or a bit for each element
+  uint64_t counts = 0;            // of a bitmap: those kept before each 64 elements
   uint64_t size = 0;
 };
 /// Nothing on overflow. The type has a format.
@@ -53,6 +68,10 @@ struct PackedCodes {
 /// Nothing for other formats, and for null.
 std::optional<PackedCodes> getPackedCodes(mlir::Attribute format);
 
+/// Of a type in #tfm.codebook: an index into the table for each element. The table has at most 2^bits values, and is
+/// filled up with the last.
+std::vector<char> packCodebook(mlir::RankedTensorType type, llvm::ArrayRef<float> table, llvm::ArrayRef<uint8_t> codes);
+
 /// The nearest value of a scale's type (f32, f16, bf16).
 float roundScale(float scale, mlir::Type type);
 
@@ -60,6 +79,9 @@ float roundScale(float scale, mlir::Type type);
 /// to nearest, halves to even; sparse formats keep what is greatest in magnitude, a bitmap what isn't 0. Values are
 /// finite.
 std::vector<char> encode(mlir::RankedTensorType type, llvm::ArrayRef<float> values);
+/// Of a type in a sparse format: from all elements as bytes of its values' format (f32 if it has none), those that are
+/// kept, with the scales and tables of all. `values` are the elements' values, row-major, by which encode chooses.
+std::vector<char> packSparse(mlir::RankedTensorType type, llvm::ArrayRef<char> whole, llvm::ArrayRef<float> values);
 /// The values, row-major. The bytes have the layout's size.
 std::vector<float> decode(mlir::RankedTensorType type, llvm::ArrayRef<char> bytes);
 

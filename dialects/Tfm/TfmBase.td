@@ -112,8 +112,9 @@ def Tfm_CodebookFormatAttr : Tfm_FormatAttr<"CodebookFormat", "codebook"> {
 def Tfm_SparseFormatAttr : Tfm_FormatAttr<"SparseFormat", "nm"> {
   let summary = "n of m elements along an axis are kept, the others are 0";
   let description = [{
-    Kept values, in order, make a tensor of the same shape but for the axis, which has n/m of the size (rounded up to whole groups):
-    it is in the format `values`, f32 if absent. An index of 2 or more bits, enough for m, says where in the group each is.
+    Codes of kept values, in order, make a tensor of the same shape but for the axis, which has n/m of the size. They are in the
+    format `values`, f32 if absent, whose blocks are those of the whole tensor. An index of 2 or more bits, enough for m, says where
+    in the group each is. Example: `#tfm.nm<n = 2, m = 4, axis = 0, values = #tfm.int<bits = 8, block = [384, 1], scale = f16>>`.
     C1: 1 <= n < m <= 16. C2: axis is a dimension, whose size m divides. C3: elements are f32.
   }];
   let parameters = (ins "unsigned":$n, "unsigned":$m, "unsigned":$axis, OptionalParameter<"::mlir::Attribute">:$values);
@@ -121,7 +122,8 @@ def Tfm_SparseFormatAttr : Tfm_FormatAttr<"SparseFormat", "nm"> {
 def Tfm_BitmapFormatAttr : Tfm_FormatAttr<"BitmapFormat", "bitmap"> {
   let summary = "a bit for each element says whether it is kept; the others are 0";
   let description = [{
-    The `kept` values, row by row, are a vector in the format `values` (blocks along that vector), f32 if absent.
+    Codes of the `kept` values, row by row, are in the format `values`, f32 if absent, whose blocks are those of the whole tensor.
+    Example: `#tfm.bitmap<kept = 73728, values = #tfm.int<bits = 8, block = [384, 1], scale = f16>>`.
     C1: kept is at most the number of elements. C2: elements are f32.
   }];
   let parameters = (ins "uint64_t":$kept, OptionalParameter<"::mlir::Attribute">:$values);

@@ -189,7 +189,7 @@ void compress::report(ModuleOp module, const Change &change) {
       b.getNamedAttr("after", b.getI64IntegerAttr(change.after)),
       b.getNamedAttr("before", b.getI64IntegerAttr(change.before)),
       b.getNamedAttr("error", b.getF64FloatAttr(change.error)),
-      b.getNamedAttr("node", b.getStringAttr(getNode(change.reader->getLoc()))),
+      b.getNamedAttr("node", b.getStringAttr(getNode(change.where))),
       b.getNamedAttr("pass", b.getStringAttr(change.pass)),
       b.getNamedAttr("refused", b.getStringAttr(change.refused)),
       b.getNamedAttr("weight", b.getStringAttr(change.weight)),
@@ -200,4 +200,11 @@ void compress::report(ModuleOp module, const Change &change) {
     llvm::append_range(all, before);
   all.push_back(b.getDictionaryAttr(fields));
   module->setAttr(tfm::kCompressionAttr, b.getArrayAttr(all));
+}
+
+std::string compress::describeDeadInputs(int64_t count) {
+  if (count == 0)
+    return "";
+  return " (" + std::to_string(count) + (count == 1 ? " input was" : " inputs were") +
+         " always 0: their weights are 0)";
 }

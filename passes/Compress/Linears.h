@@ -64,16 +64,19 @@ private:
 /// One entry of the module's `tfm.compression`.
 struct Change {
   Change(mlir::Operation *reader, tfm::WeightOp weight, llvm::StringRef pass)
-      : reader(reader), weight(weight.getSymName().str()), pass(pass) {}
+      : where(reader->getLoc()), weight(weight.getSymName().str()), pass(pass) {}
   Change(tfm::LinearOp linear, llvm::StringRef pass) : Change(linear, getWeight(linear.getWeight()), pass) {}
 
-  mlir::Operation *reader; // of the weight
-  std::string weight;      // its symbol before
+  mlir::Location where; // of what reads the weight
+  std::string weight;   // its symbol before
   llvm::StringRef pass;
-  std::string what, refused; // one of them is empty
-  double error = 0;
+  std::string what, refused;     // one of them is empty
+  double error = 0;              // NaN: not known
   int64_t before = 0, after = 0; // bytes
 };
 void report(mlir::ModuleOp module, const Change &change);
+
+/// " (3 inputs were always 0: their weights are 0)", or nothing where none was.
+std::string describeDeadInputs(int64_t count);
 
 } // namespace lathe::compress

@@ -5,8 +5,9 @@ class StructuredPrunePass<string argument> : Pass<argument, "::mlir::ModuleOp"> 
     Option<"targets", "targets", "std::string", "\".*\"", "regular expression on the weights that lose inputs">,
     Option<"ratio", "ratio", "double", "0.25", "the share that is removed, below 1">,
     Option<"importance", "importance", "std::string", "\"activation\"",
-           "l1, l2: the norm of the weights that would go; activation: the norm of the input times that of the weights "
+           "l1, l2, ln: the norm of the weights that would go; activation: the norm of the input times that of the weights "
            "that read it; whitened: what the outputs lose if the others make up for it as well as they can">,
+    Option<"norm", "norm", "double", "2", "ln: the n">,
     Option<"refit", "refit", "bool", "true", "fit what is left by least squares, where there are statistics">,
     Option<"damping", "damping", "double", "0.01", "of the mean of the moments' diagonal">,
     Option<"statistics", "statistics", "std::string", "\"\"", "file of statistics; activation, whitened and refit need it">
@@ -34,4 +35,19 @@ def PruneHeadsPass : StructuredPrunePass<"lathe-prune-heads"> {
     head, and projections that something else reads.
   }];
   let options = common;
+}
+def PruneLayersPass : Pass<"lathe-prune-layers", "::mlir::ModuleOp"> {
+  let summary = "whole layers are left out";
+  let description = [{
+    What read a layer's result reads its input: its branches of the residual stream go, and its norms and weights with them. Layers
+    count from 0, as the module has them (Layers.h). One stays at least.
+
+    Refused, with the reason in `tfm.compression`: layers whose branches can't be told, and layers of which something outside reads
+    what is inside (keys and values of a cache).
+  }];
+  let dependentDialects = ["::lathe::tfm::TfmDialect"];
+  let options = [
+    ListOption<"layers", "layers", "int64_t", "the layers that go">,
+    ListOption<"errors", "errors", "double", "for the report, what the model's outputs have lost once each has gone; none: not known">
+  ];
 }

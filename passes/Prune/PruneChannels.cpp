@@ -60,7 +60,7 @@ struct PruneChannels : lathe::impl::PruneChannelsPassBase<PruneChannels> {
 
   void runOnOperation() override {
     ModuleOp module = getOperation();
-    if (failed(checkOptions(module, targets, ratio, importance, statistics)) ||
+    if (failed(checkOptions(module, targets, ratio, importance, norm, statistics)) ||
         failed(calibration.load(module, statistics)))
       return signalPassFailure();
     if (align < 1) {
@@ -114,7 +114,7 @@ struct PruneChannels : lathe::impl::PruneChannelsPassBase<PruneChannels> {
       coupled.push_back(parameters.w);
 
     std::vector<int64_t> kept =
-        selectUnits(old->w, coupled, {size, 1}, keep, *parseImportance(importance), *entry, damping);
+        selectUnits(old->w, coupled, {size, 1}, keep, *parseImportance(importance, norm), *entry, damping);
     Shrunk shrunk = takeColumns(*old, kept, *entry, refit, damping);
     for (auto [maker, parameters] : llvm::zip_equal(makers, made)) {
       Parameters rows = takeRows(parameters, kept);

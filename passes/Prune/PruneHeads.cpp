@@ -39,7 +39,7 @@ struct PruneHeads : lathe::impl::PruneHeadsPassBase<PruneHeads> {
 
   void runOnOperation() override {
     ModuleOp module = getOperation();
-    if (failed(checkOptions(module, targets, ratio, importance, statistics)) ||
+    if (failed(checkOptions(module, targets, ratio, importance, norm, statistics)) ||
         failed(calibration.load(module, statistics)))
       return signalPassFailure();
     llvm::Regex pattern(targets);
@@ -102,7 +102,7 @@ struct PruneHeads : lathe::impl::PruneHeadsPassBase<PruneHeads> {
       coupled[i] = parameters[i].w;
     int64_t width = old->w.columns() / groups; // of the output's inputs, for a group
     std::vector<int64_t> kept =
-        selectUnits(old->w, coupled, {groups, width}, keep, *parseImportance(importance), *entry, damping);
+        selectUnits(old->w, coupled, {groups, width}, keep, *parseImportance(importance, norm), *entry, damping);
     Shrunk shrunk = takeColumns(*old, getInputs(kept, width), *entry, refit, damping);
 
     for (auto [projection, from] : llvm::zip_equal(projections, parameters)) {

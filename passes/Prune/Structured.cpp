@@ -12,26 +12,29 @@ using namespace lathe;
 using namespace lathe::prune;
 using numerics::Matrix;
 
-std::optional<Importance> prune::parseImportance(StringRef name) {
-  return llvm::StringSwitch<std::optional<Importance>>(name)
-      .Case("l1", Importance::L1)
-      .Case("l2", Importance::L2)
-      .Case("activation", Importance::Activation)
-      .Case("whitened", Importance::Whitened)
+std::optional<Score> prune::parseImportance(StringRef name, double norm) {
+  return llvm::StringSwitch<std::optional<Score>>(name)
+      .Case("l1", Score{Importance::Norm, 1})
+      .Case("l2", Score{Importance::Norm, 2})
+      .Case("ln", Score{Importance::Norm, norm})
+      .Case("activation", Score{Importance::Activation})
+      .Case("whitened", Score{Importance::Whitened})
       .Default(std::nullopt);
 }
 
-LogicalResult prune::checkOptions(ModuleOp module, StringRef targets, double ratio, StringRef importance,
+LogicalResult prune::checkOptions(ModuleOp module, StringRef targets, double ratio, StringRef importance, double norm,
                                   StringRef statistics) {
   std::string wrong;
   if (!llvm::Regex(targets).isValid(wrong))
     return module.emitError("targets: '") << targets << "' is no regular expression: " << wrong;
   if (!(ratio >= 0 && ratio < 1))
     return module.emitError("ratio: expected at least 0 and less than 1, got ") << ratio;
-  std::optional<Importance> parsed = parseImportance(importance);
+  std::optional<Score> parsed = parseImportance(importance, norm);
   if (!parsed)
-    return module.emitError("importance: expected l1, l2, activation or whitened, got '") << importance << "'";
-  if (statistics.empty() && (*parsed == Importance::Activation || *parsed == Importance::Whitened))
+    return module.emitError("importance: expected l1, l2, ln, activation or whitened, got '") << importance << "'";
+  if (!(parsed->power > 0))
+    return module.emitError("norm: expected a power above 0, got ") << norm;
+  if (statistics.empty() && parsed->importance != Importance::Norm)
     return module.emitError("importance '") << importance << "' needs statistics; hint: pass their file, or use l2";
   return success();
 }
@@ -58,10 +61,11 @@ static std::vector<double> getLosses(numerics::ConstView<float> w, const Units &
 }
 
 std::vector<int64_t> prune::selectUnits(numerics::ConstView<float> w, ArrayRef<numerics::ConstView<float>> coupled,
-                                        const Units &units, int64_t keep, Importance importance,
-                                        const statistics::Entry *entry, double damping) {
+                                        const Units &units, int64_t keep, Score score, const statistics::Entry *entry,
+                                        double damping) {
   assert(units.count * units.width == w.columns && keep <= units.count);
   std::vector<double> scores(units.count);
+  Importance importance = score.importance;
   if (importance == Importance::Whitened) {
     std::vector<double> losses = getLosses(w, units, *entry, damping);
     if (losses.empty())
@@ -70,13 +74,11 @@ std::vector<int64_t> prune::selectUnits(numerics::ConstView<float> w, ArrayRef<n
       scores = std::move(losses);
   }
   if (importance != Importance::Whitened) {
-    auto add = [&](int64_t j, double value) {
-      scores[j / units.width] += importance == Importance::L1 ? std::fabs(value) : value * value;
-    };
+    auto add = [&](int64_t j, double value) { scores[j / units.width] += std::pow(std::fabs(value), score.power); };
     for (int64_t n = 0; n < w.rows; ++n)
       for (int64_t j = 0; j < w.columns; ++j)
         add(j, w(n, j) * (importance == Importance::Activation ? std::sqrt(entry->moments(j, j)) : 1.0));
-    if (importance != Importance::Activation)
+    if (importance == Importance::Norm)
       for (numerics::ConstView<float> rows : coupled)
         for (int64_t j = 0; j < rows.rows; ++j)
           for (int64_t i = 0; i < rows.columns; ++i)

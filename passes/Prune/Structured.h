@@ -4,8 +4,14 @@
 
 namespace lathe::prune {
 
-enum class Importance { L1, L2, Activation, Whitened };
-std::optional<Importance> parseImportance(llvm::StringRef name);
+enum class Importance { Norm, Activation, Whitened };
+/// How units are scored; the norm is of weights: Σ|w|^power.
+struct Score {
+  Importance importance;
+  double power = 2;
+};
+/// l1, l2, ln (with `norm` as the power), activation or whitened.
+std::optional<Score> parseImportance(llvm::StringRef name, double norm);
 
 /// The units that a linear's inputs are removed in: input j belongs to unit j / width.
 struct Units {
@@ -15,8 +21,8 @@ struct Units {
 /// The units that stay, ascending: `keep` of them. `coupled` are the weights whose rows go with the linear's columns,
 /// [K, *] each, for the norms. Activation and error need an entry.
 std::vector<int64_t> selectUnits(numerics::ConstView<float> w, llvm::ArrayRef<numerics::ConstView<float>> coupled,
-                                 const Units &units, int64_t keep, Importance importance,
-                                 const statistics::Entry *entry, double damping);
+                                 const Units &units, int64_t keep, Score score, const statistics::Entry *entry,
+                                 double damping);
 
 /// The inputs of the units.
 std::vector<int64_t> getInputs(llvm::ArrayRef<int64_t> kept, int64_t width);
@@ -35,6 +41,6 @@ Shrunk takeColumns(const compress::Parameters &from, llvm::ArrayRef<int64_t> kep
 
 /// Diagnoses options that no pass of this kind takes.
 mlir::LogicalResult checkOptions(mlir::ModuleOp module, llvm::StringRef targets, double ratio,
-                                 llvm::StringRef importance, llvm::StringRef statistics);
+                                 llvm::StringRef importance, double norm, llvm::StringRef statistics);
 
 } // namespace lathe::prune

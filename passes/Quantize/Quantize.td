@@ -9,6 +9,9 @@ def QuantizeWeightsPass : Pass<"lathe-quantize-weights", "::mlir::ModuleOp"> {
     `rtn` rounds to nearest, `gptq` lets the columns to come make up for each error and needs `statistics`. With `activation`,
     linears also quantize their input: token by token, or by one range that an observer found in the statistics.
 
+    What is 0 stays 0. A weight with zeros left out (#tfm.nm, #tfm.bitmap) keeps to that, with the format inside, unless a code for
+    each element is smaller.
+
     What becomes of each weight is appended to the module's `tfm.compression`. A weight that has a format already is an
     error: quantizing twice only loses. A weight that another op reads too stays as it is, and is reported as refused.
   }];

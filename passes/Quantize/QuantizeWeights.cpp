@@ -4,7 +4,7 @@
 #include "compiler/Numerics/Gptq.h"
 #include "compiler/Numerics/Observers.h"
 #include "dialects/Tfm/Formats.h"
-#include "passes/Compress/Linears.h"
+#include "passes/Compress/Readers.h"
 #include "passes/Passes.h"
 #include "llvm/ADT/StringSwitch.h"
 #include <cmath>
@@ -20,18 +20,6 @@ using namespace lathe::compress;
 using numerics::Matrix;
 
 namespace {
-/// A weight, and what reads it.
-struct Target {
-  tfm::WeightOp weight;
-  SmallVector<tfm::GetOp> gets;
-  SmallVector<tfm::LinearOp> linears;
-  Operation *reader = nullptr; // the first one
-  bool hasOthers = false;      // an op that is neither linear nor embedding
-
-  /// The dimension that sums run over: of a linear its input's; of a table that is only looked up in, its columns.
-  int64_t getDepthAxis() { return linears.empty() || linears.front().getTransposed() ? 1 : 0; }
-};
-
 struct QuantizeWeights : lathe::impl::QuantizeWeightsPassBase<QuantizeWeights> {
   using Base::Base;
 
@@ -39,18 +27,9 @@ struct QuantizeWeights : lathe::impl::QuantizeWeightsPassBase<QuantizeWeights> {
     if (failed(checkOptions()) || failed(calibration.load(getOperation(), statistics)))
       return signalPassFailure();
     llvm::Regex pattern(targets);
-    llvm::StringMap<Target> byName;
-    getOperation().walk([&](tfm::GetOp get) { byName[get.getWeight()].gets.push_back(get); });
-    SmallVector<tfm::WeightOp> weights(getOperation().getOps<tfm::WeightOp>());
-    for (tfm::WeightOp weight : weights) {
-      if (!matches(pattern, weight))
-        continue;
-      Target target = byName.lookup(weight.getSymName());
-      target.weight = weight;
-      findReaders(target);
-      if (target.reader && failed(target.hasOthers ? refuse(target) : quantize(target)))
+    for (Target &target : findTargets(getOperation(), pattern))
+      if (failed(target.hasOthers ? refuse(target) : quantize(target)))
         return signalPassFailure();
-    }
   }
 
   LogicalResult checkOptions() {
@@ -80,20 +59,6 @@ struct QuantizeWeights : lathe::impl::QuantizeWeightsPassBase<QuantizeWeights> {
     if (group < -1)
       return getOperation().emitError("group: expected -1, 0 or a number of elements, got ") << group.getValue();
     return success();
-  }
-
-  void findReaders(Target &target) {
-    RankedTensorType type = target.weight.getTensorType();
-    for (tfm::GetOp get : target.gets)
-      for (OpOperand &use : get->getUses()) {
-        auto linear = dyn_cast<tfm::LinearOp>(use.getOwner());
-        bool isLinear = linear && use.getOperandNumber() == 1, isTable = isa<tfm::EmbeddingOp>(use.getOwner());
-        if (isLinear)
-          target.linears.push_back(linear);
-        target.hasOthers |= !isLinear && !isTable;
-        if ((isLinear || isTable) && type.getRank() == 2 && type.getElementType().isF32() && !target.reader)
-          target.reader = use.getOwner();
-      }
   }
 
   LogicalResult refuse(const Target &target) {
@@ -127,21 +92,13 @@ struct QuantizeWeights : lathe::impl::QuantizeWeightsPassBase<QuantizeWeights> {
   LogicalResult quantize(Target &target) {
     tfm::WeightOp weight = target.weight;
     RankedTensorType type = weight.getTensorType();
-    if (tfm::getFormat(type))
-      return weight.emitOpError("is compressed already, as ")
-             << tfm::getFormat(type) << "; hint: one stage for each weight";
+    FailureOr<std::vector<float>> values = readValues(target);
+    if (failed(values))
+      return failure();
     int64_t axis = target.getDepthAxis();
     if (group > 0 && type.getDimSize(axis) % group != 0)
       return weight.emitOpError("has ") << type.getDimSize(axis) << " inputs, which groups of " << group.getValue()
                                         << " don't divide; hint: another group, or align pruned widths to it";
-    auto &bytesOf = getContext().getLoadedDialect<tfm::TfmDialect>()->getWeights();
-    auto bytes = bytesOf.getBytes(weight);
-    if (!bytes)
-      return weight.emitError(llvm::toString(bytes.takeError()));
-    std::vector<float> values(type.getNumElements());
-    std::memcpy(values.data(), bytes->data(), values.size() * sizeof(float));
-    if (!llvm::all_of(values, [](float value) { return std::isfinite(value); }))
-      return weight.emitOpError("has an element that is not finite");
     const statistics::Entry *entry = nullptr;
     if (!target.linears.empty()) {
       auto found = calibration.find(target.linears.front());
@@ -154,23 +111,23 @@ struct QuantizeWeights : lathe::impl::QuantizeWeightsPassBase<QuantizeWeights> {
     std::string note;
     std::vector<char> encoded;
     if (isa<tfm::IntFormatAttr>(to.getEncoding()))
-      encoded = tfm::packInt(to, roundToIntegers(type, axis, values, entry, note));
+      encoded = tfm::packInt(to, roundToIntegers(type, axis, *values, entry, note));
     else
-      encoded = tfm::encode(to, values);
+      encoded = tfm::encode(to, *values);
     std::vector<float> decoded = tfm::decode(to, encoded);
-    Matrix<float> before = getMatrix(type, axis, values), after = getMatrix(type, axis, decoded);
+    Matrix<float> before = getMatrix(type, axis, *values), after = getMatrix(type, axis, decoded);
     double error = entry ? numerics::relativeError(before, after, numerics::Moments(entry->moments).h)
                          : numerics::relativeError(before, after);
     Change change(target.reader, weight, getArgument());
-    change.what = describe(target) + note;
     change.error = error;
-    change.before = values.size() * sizeof(float);
-    change.after = encoded.size();
+    change.before = *tfm::getByteSize(type);
+    Packed packed = packLike(target, to.getEncoding(), std::move(encoded));
+    change.after = packed.bytes.size();
+    if (std::string sparse = describeSparse(tfm::getFormat(type)); !sparse.empty())
+      note += tfm::isSparse(packed.format) ? ", " + sparse : " (zeros have codes: smaller than a " + sparse + ")";
+    change.what = describe(target) + note;
     report(getOperation(), change);
-    weight.setSourceAttr(bytesOf.addBlob(&getContext(), std::move(encoded)));
-    weight.setType(to);
-    for (tfm::GetOp get : target.gets)
-      get.getResult().setType(to);
+    store(target, packed.format, std::move(packed.bytes));
     for (tfm::LinearOp linear : target.linears) {
       if (biasCorrection && failed(correctBias(linear, before, after, *entry)))
         return failure();
@@ -189,12 +146,6 @@ struct QuantizeWeights : lathe::impl::QuantizeWeightsPassBase<QuantizeWeights> {
     if (activation != "none" && !target.linears.empty())
       text += ", activations " + activation;
     return text;
-  }
-
-  /// [N, K].
-  static Matrix<float> getMatrix(RankedTensorType type, int64_t axis, ArrayRef<float> values) {
-    numerics::ConstView<float> view(values.data(), type.getDimSize(0), type.getDimSize(1));
-    return axis == 1 ? numerics::copyOf<float>(view) : numerics::transposeOf<float>(view);
   }
 
   tfm::IntCodes roundToIntegers(RankedTensorType type, int64_t axis, ArrayRef<float> values,
@@ -223,9 +174,11 @@ struct QuantizeWeights : lathe::impl::QuantizeWeightsPassBase<QuantizeWeights> {
       options.search = search;
       options.damping = damping;
       options.actOrder = actOrder;
+      options.keepZeros = true;
       numerics::GptqResult result = numerics::gptq(w, numerics::Moments(entry->moments).h, options);
       if (result.rounded)
         note = " (rounded to nearest: the moments can't be factored)";
+      note += describeDeadInputs(result.deadInputs);
       quantized = std::move(result.weight);
     } else {
       std::vector<float> importance;

@@ -164,7 +164,8 @@ Product schedule::getProduct(const KernelPlan &plan, const CpuTarget &target) {
 bool schedule::isSparse(const Contraction &c) {
   auto format = dyn_cast_or_null<tfm::SparseFormatAttr>(tfm::getFormat(c.rhs.getType()));
   if (!format || format.getN() != 2 || format.getM() != 4 || format.getAxis() != (c.transposeRhs ? 1 : 0) ||
-      tfm::getElementType(c.rhs).getIntOrFloatBitWidth() != 16)
+      tfm::getElementType(c.rhs).getIntOrFloatBitWidth() != 16 ||
+      !tfm::getKeptType(cast<RankedTensorType>(c.rhs.getType())))
     return false;
   auto floats = dyn_cast_or_null<tfm::FloatFormatAttr>(format.getValues());
   return !format.getValues() || tfm::getPackedCodes(format.getValues()) || (floats && !floats.getBlock());

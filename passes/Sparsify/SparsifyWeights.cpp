@@ -1,7 +1,8 @@
 // --lathe-sparsify-weights: elements of linears' weights become 0.
 #include "compiler/Numerics/Errors.h"
 #include "compiler/Numerics/SparseGpt.h"
-#include "passes/Compress/Linears.h"
+#include "dialects/Tfm/Formats.h"
+#include "passes/Compress/Readers.h"
 #include "passes/Passes.h"
 
 namespace lathe {
@@ -15,10 +16,10 @@ using namespace lathe::compress;
 using numerics::Matrix;
 
 namespace {
-/// A linear whose weight is to lose elements.
-struct Target {
-  tfm::LinearOp linear;
-  Parameters parameters;
+/// A weight that is to lose elements.
+struct Chosen {
+  Target target;
+  Matrix<float> w; // [N, K]
   const statistics::Entry *entry;
 };
 
@@ -29,33 +30,32 @@ struct SparsifyWeights : lathe::impl::SparsifyWeightsPassBase<SparsifyWeights> {
     if (failed(checkOptions()) || failed(calibration.load(getOperation(), statistics)))
       return signalPassFailure();
     llvm::Regex regex(targets);
-    SmallVector<Target> chosen;
-    DenseSet<Operation *> seen;
-    WalkResult walked = getOperation().walk([&](tfm::LinearOp linear) {
-      tfm::WeightOp weight = getWeight(linear.getWeight());
-      if (!weight || !matches(regex, weight) || !seen.insert(weight).second)
-        return WalkResult::advance();
-      if (const char *obstacle = getObstacle(linear)) {
-        Change change(linear, getArgument());
+    SmallVector<Chosen> chosen;
+    for (Target &target : findTargets(getOperation(), regex)) {
+      if (target.linears.empty())
+        continue;
+      const char *obstacle = target.hasOthers || target.isLookedUp ? "another op than linears reads it" : nullptr;
+      for (tfm::LinearOp linear : target.linears)
+        obstacle = obstacle ? obstacle : getObstacle(linear);
+      if (obstacle) {
+        Change change(target.linears.front(), getArgument());
         change.refused = obstacle;
-        change.before = change.after = *tfm::getByteSize(weight.getTensorType());
+        change.before = change.after = *tfm::getByteSize(target.getType());
         report(getOperation(), change);
-        return WalkResult::advance();
+        continue;
       }
-      auto parameters = readParameters(linear);
-      auto entry = calibration.find(linear);
-      if (failed(parameters) || failed(entry))
-        return WalkResult::interrupt();
-      chosen.push_back({linear, std::move(*parameters), *entry});
-      return WalkResult::advance();
-    });
-    if (walked.wasInterrupted())
-      return signalPassFailure();
+      auto values = readValues(target);
+      auto entry = calibration.find(target.linears.front());
+      if (failed(values) || failed(entry))
+        return signalPassFailure();
+      Matrix<float> w = getMatrix(target.getType(), target.getDepthAxis(), *values);
+      chosen.push_back({std::move(target), std::move(w), *entry});
+    }
     std::vector<numerics::Mask> masks;
     if (scope == "global")
       masks = selectTogether(chosen);
-    for (auto [i, target] : llvm::enumerate(chosen))
-      if (failed(sparsify(target, masks.empty() ? nullptr : &masks[i])))
+    for (auto [i, each] : llvm::enumerate(chosen))
+      if (failed(sparsify(each, masks.empty() ? nullptr : &masks[i])))
         return signalPassFailure();
   }
 
@@ -70,6 +70,10 @@ struct SparsifyWeights : lathe::impl::SparsifyWeightsPassBase<SparsifyWeights> {
     if (scope != "layer" && (scope != "global" || method == "sparsegpt"))
       return getOperation().emitError("scope: expected layer, or global with magnitude or wanda, got '")
              << scope << "'";
+    if (format != "auto" && format != "dense" && format != "nm" && format != "bitmap")
+      return getOperation().emitError("format: expected auto, dense, nm or bitmap, got '") << format << "'";
+    if (format == "nm" && pattern.empty())
+      return getOperation().emitError("format nm needs an n:m pattern");
     if (!pattern.empty()) {
       auto [n, m] = StringRef(pattern).split(':');
       if (n.getAsInteger(10, sparsity.n) || m.getAsInteger(10, sparsity.m) || sparsity.n < 1 ||
@@ -82,55 +86,69 @@ struct SparsifyWeights : lathe::impl::SparsifyWeightsPassBase<SparsifyWeights> {
     return success();
   }
 
-  Matrix<float> getScores(const Target &target) {
+  Matrix<float> getScores(const Chosen &chosen) {
     if (method == "magnitude")
-      return numerics::scoreByMagnitude(target.parameters.w);
-    return numerics::scoreByActivation(target.parameters.w,
-                                       numerics::getInputNorms(numerics::Moments(target.entry->moments).h));
+      return numerics::scoreByMagnitude(chosen.w);
+    return numerics::scoreByActivation(chosen.w, numerics::getInputNorms(numerics::Moments(chosen.entry->moments).h));
   }
 
-  std::vector<numerics::Mask> selectTogether(ArrayRef<Target> chosen) {
+  std::vector<numerics::Mask> selectTogether(ArrayRef<Chosen> chosen) {
     std::vector<Matrix<float>> scores;
-    for (const Target &target : chosen)
-      scores.push_back(getScores(target));
+    for (const Chosen &each : chosen)
+      scores.push_back(getScores(each));
     std::vector<numerics::ConstView<float>> views(scores.begin(), scores.end());
     return numerics::selectGlobally(views, ratio);
   }
 
-  LogicalResult sparsify(Target &target, const numerics::Mask *mask) {
-    tfm::LinearOp linear = target.linear;
-    const Matrix<float> &w = target.parameters.w;
-    tfm::WeightOp weight = getWeight(linear.getWeight());
+  /// What leaves the zeros out, if that is asked for or smaller; null: nothing does.
+  Attribute chooseFormat(Target &target, uint64_t kept) {
+    if (format == "dense")
+      return {};
+    Attribute chosen = tfm::BitmapFormatAttr::get(&getContext(), kept, {});
+    if (sparsity.m && format != "bitmap")
+      chosen = tfm::SparseFormatAttr::get(&getContext(), sparsity.n, sparsity.m, target.getDepthAxis(), {});
+    bool isSmaller = *tfm::getByteSize(tfm::withFormat(target.getType(), chosen)) < *tfm::getByteSize(target.getType());
+    return isSmaller || format != "auto" ? chosen : Attribute();
+  }
+
+  LogicalResult sparsify(Chosen &chosen, const numerics::Mask *mask) {
+    Target &target = chosen.target;
+    const Matrix<float> &w = chosen.w;
+    tfm::LinearOp linear = target.linears.front();
     if (sparsity.m && w.columns() % sparsity.m)
-      return linear.emitError("weight '")
-             << weight.getSymName() << "' has " << w.columns() << " inputs, which " << sparsity.m << " doesn't divide";
+      return linear.emitError("weight '") << target.weight.getSymName() << "' has " << w.columns() << " inputs, which "
+                                          << sparsity.m << " doesn't divide";
     std::string note;
     Matrix<float> after;
     if (method == "sparsegpt") {
       numerics::SparseGptOptions options;
       options.sparsity = sparsity;
       options.damping = damping;
-      numerics::SparseGptResult result = numerics::sparseGpt(w, numerics::Moments(target.entry->moments).h, options);
+      numerics::SparseGptResult result = numerics::sparseGpt(w, numerics::Moments(chosen.entry->moments).h, options);
       if (result.unswept)
         note = " (by magnitude: the moments can't be factored)";
+      note += describeDeadInputs(result.deadInputs);
       after = std::move(result.w);
     } else {
       auto perRow = method == "wanda" ? numerics::MaskScope::Row : numerics::MaskScope::Layer;
-      after = numerics::applyMask(w, mask ? *mask : numerics::selectMask(getScores(target), sparsity, perRow));
+      after = numerics::applyMask(w, mask ? *mask : numerics::selectMask(getScores(chosen), sparsity, perRow));
     }
-    double error = target.entry ? numerics::relativeError(w, after, numerics::Moments(target.entry->moments).h)
-                                : numerics::relativeError(w, after);
-    int64_t bytes = w.rows() * w.columns() * 4;
-    uint64_t kept =
-        llvm::count_if(ArrayRef<float>(after.data(), w.rows() * w.columns()), [](float value) { return value != 0; });
+    ArrayRef<float> elements(after.data(), w.rows() * w.columns());
+    uint64_t kept = llvm::count_if(elements, [](float value) { return value != 0; });
     Change change(linear, getArgument());
-    change.what = (pattern.empty() ? std::to_string(kept) + " of " + std::to_string(bytes / 4) : pattern.getValue()) +
-                  " stay, " + method + note;
-    change.error = error;
-    change.before = change.after = bytes;
+    change.error = chosen.entry ? numerics::relativeError(w, after, numerics::Moments(chosen.entry->moments).h)
+                                : numerics::relativeError(w, after);
+    change.before = *tfm::getByteSize(target.getType());
+    Attribute as = chooseFormat(target, kept);
+    bool isTransposed = target.getDepthAxis() == 0;
+    Matrix<float> across = isTransposed ? numerics::transposeOf<float>(after) : Matrix<float>();
+    storeValues(target, as, isTransposed ? ArrayRef<float>(across.data(), elements.size()) : elements);
+    change.after = *tfm::getByteSize(target.getType());
+    std::string sparse = describeSparse(as);
+    change.what =
+        (pattern.empty() ? std::to_string(kept) + " of " + std::to_string(elements.size()) : pattern.getValue()) +
+        " stay, " + method + note + (sparse.empty() ? "" : ", kept as " + sparse);
     report(getOperation(), change);
-    // The elements stay plain, as a later pass may quantize what is left.
-    writeParameters(linear, {std::move(after), target.parameters.bias});
     return success();
   }
 

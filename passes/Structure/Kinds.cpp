@@ -384,6 +384,23 @@ static GetOp getWeight(Value value) {
   return value.getDefiningOp<GetOp>();
 }
 
+llvm::MapVector<Operation *, LinearUse> lathe::classifyLinears(ModuleOp module) {
+  llvm::MapVector<Operation *, LinearUse> uses;
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  if (!main || main.isDeclaration())
+    return uses;
+  Classifier classifier(main);
+  classifier.run();
+  main.walk([&](LinearOp linear) {
+    auto kind = classifier.kinds.find(linear);
+    auto layer = classifier.layers.find(linear);
+    uses.insert({linear,
+                 {kind == classifier.kinds.end() ? WeightKind::Linear : kind->second,
+                  layer == classifier.layers.end() ? -1 : layer->second}});
+  });
+  return uses;
+}
+
 llvm::MapVector<StringAttr, WeightUse> lathe::classifyWeights(ModuleOp module) {
   llvm::MapVector<StringAttr, WeightUse> uses;
   auto main = module.lookupSymbol<func::FuncOp>("main");

@@ -44,6 +44,14 @@ struct WeightUse {
   bool is(WeightKind kind) const { return llvm::is_contained(kinds, kind); }
 };
 
+/// What one linear is there for, and its layer, from 0, or -1.
+struct LinearUse {
+  WeightKind kind;
+  int64_t layer;
+};
+/// All linears of @main, in their order.
+llvm::MapVector<mlir::Operation *, LinearUse> classifyLinears(mlir::ModuleOp module);
+
 /// By symbol, in the order of the weights: those of rank 2 that a tfm.linear or tfm.embedding of @main reads. Expects
 /// the module as it is after the phase simplify; compressed weights change nothing.
 llvm::MapVector<mlir::StringAttr, WeightUse> classifyWeights(mlir::ModuleOp module);

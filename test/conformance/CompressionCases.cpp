@@ -21,7 +21,6 @@ struct Format {
 std::vector<Format> getFormats(int axis) {
   std::string channel = axis ? "[1, 64]" : "[64, 1]", group = axis ? "[1, 24]" : "[24, 1]", along = text(axis);
   std::string int8 = "#tfm.int<bits = 8, block = " + channel + ", scale = f32>";
-  std::string kept = axis ? "[1, 32]" : "[32, 1]";
   return {{"int8", int8},
           {"int8_tensor", "#tfm.int<bits = 8, block = [64, 64], scale = f32>"},
           {"int8_zero", "#tfm.int<bits = 8, block = " + channel + ", scale = f16, zero_points = true>"},
@@ -36,10 +35,14 @@ std::vector<Format> getFormats(int axis) {
           {"bf16", "#tfm.float<type = bf16>"},
           {"codebook", "#tfm.codebook<bits = 4, type = f16>"},
           {"nm", "#tfm.nm<n = 2, m = 4, axis = " + along + ">"},
-          {"nm_int8", "#tfm.nm<n = 2, m = 8, axis = " + along + ", values = #tfm.int<bits = 8, block = " + kept +
-                          ", scale = f16>>"},
+          {"nm_int8", "#tfm.nm<n = 2, m = 8, axis = " + along + ", values = " + int8 + ">"},
+          {"nm_int4_zero", "#tfm.nm<n = 3, m = 4, axis = " + along + ", values = #tfm.int<bits = 4, block = " + group +
+                               ", scale = f16, zero_points = true>>"},
+          {"nm_codebook", "#tfm.nm<n = 2, m = 4, axis = " + along + ", values = #tfm.codebook<bits = 3, type = f32>>"},
           {"bitmap", "#tfm.bitmap<kept = 1500>"},
-          {"bitmap_int8", "#tfm.bitmap<kept = 1501, values = #tfm.int<bits = 8, block = [1501], scale = f16>>"}};
+          {"bitmap_int8", "#tfm.bitmap<kept = 1501, values = " + int8 + ">"},
+          {"bitmap_int4", "#tfm.bitmap<kept = 1501, values = #tfm.int<bits = 4, block = " + group + ", scale = f16>>"},
+          {"bitmap_bf16", "#tfm.bitmap<kept = 1500, values = #tfm.float<type = bf16>>"}};
 }
 
 void addFormats(std::vector<Case> &cases) {

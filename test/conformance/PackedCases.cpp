@@ -126,9 +126,11 @@ void addSparse(std::vector<Case> &cases) {
   };
   const Format values[] = {{"plain", ""},
                            {"f16", "#tfm.float<type = f16>"},
-                           {"int8", integers(8, 100, "f16", false)},
-                           {"int4_zero", integers(4, 20, "f16", true)},
-                           {"e4m3", floats("f8E4M3FN", 10, "bf16")}};
+                           {"int8", integers(8, 200, "f16", false)},
+                           {"int8_groups", integers(8, 12, "bf16", false)},
+                           {"int8_uneven", integers(8, 18, "f16", false)}, // ends among four elements: in no panels
+                           {"int4_zero", integers(4, 40, "f16", true)},
+                           {"e4m3", floats("f8E4M3FN", 20, "bf16")}};
   for (const Format &format : values)
     cases.push_back({"sparse_" + format.name,
                      [=](CaseBuilder &b) -> SmallVector<Value> {
@@ -138,7 +140,7 @@ void addSparse(std::vector<Case> &cases) {
                      kRows, 200});
   cases.push_back({"sparse_transposed",
                    [=](CaseBuilder &b) -> SmallVector<Value> {
-                     Value w = b.weight("40, 100", 1, sparse(integers(8, 50, "bf16", false, 1), 1));
+                     Value w = b.weight("40, 100", 1, sparse(integers(8, 100, "bf16", false, 1), 1));
                      Value x = b.map("mul", {b.input("n, 100"), b.constant("dense<0.5> : tensor<f32>")});
                      return {b.op("linear", {x, w}, b.type("n, 40"), "transposed")};
                    },

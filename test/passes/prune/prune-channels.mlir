@@ -1,4 +1,5 @@
 // RUN: lathe-opt --lathe-prune-channels="importance=l2 ratio=0.5" --split-input-file %s | FileCheck %s --enable-var-scope
+// RUN: lathe-opt --lathe-prune-channels="importance=ln norm=2 ratio=0.5" --split-input-file %s | FileCheck %s --enable-var-scope
 // RUN: lathe-opt --lathe-prune-channels="importance=l1 ratio=0.5 align=4" --split-input-file %s | FileCheck %s --check-prefix=ALIGN
 // RUN: lathe-opt --lathe-prune-channels="importance=l2 ratio=0.5 targets=nothing" --split-input-file %s | FileCheck %s --check-prefix=NONE
 

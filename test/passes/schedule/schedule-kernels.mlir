@@ -5,6 +5,8 @@ module attributes {tfm.symbols = {batch = array<i64: 1, 32>, sequence = array<i6
   tfm.weight @b : tensor<1536xf32> = #tfm.random<1, 1, 1.0 : f64>
   tfm.weight @p : tensor<64x48xf16, #tfm.int<bits = 4, block = [32, 1], scale = f16>> = #tfm.random<1, 2, 1.0 : f64>
   tfm.weight @q : tensor<64x48xf32, #tfm.float<type = f8E4M3FN, block = [64, 1], scale = f32>> = #tfm.random<1, 3, 1.0 : f64>
+  tfm.weight @s : tensor<64x48xf16, #tfm.nm<n = 2, m = 4, axis = 0, values = #tfm.int<bits = 8, block = [12, 1], scale = f16>>> = #tfm.random<1, 5, 1.0 : f64>
+  tfm.weight @t : tensor<64x48xf16, #tfm.nm<n = 2, m = 4, axis = 0, values = #tfm.int<bits = 8, block = [18, 1], scale = f16>>> = #tfm.random<1, 6, 1.0 : f64>
   tfm.weight @i : tensor<64x48xf32, #tfm.int<bits = 8, block = [64, 1], scale = f32>> = #tfm.random<1, 4, 1.0 : f64>
 
   // A weight that every launch passes lies in panels; tiles are row blocks by column chunks.
@@ -29,6 +31,25 @@ module attributes {tfm.symbols = {batch = array<i64: 1, 32>, sequence = array<i6
   kernel.func @packed(%x: tensor<?x64xf16, #tfm.dims<batch, 64>>, %w: tensor<64x48xf16, #tfm.int<bits = 4, block = [32, 1], scale = f16>>)
       -> tensor<?x48xf16, #tfm.dims<batch, 48>> attributes {anchor = #kernel.anchor<contraction>} {
     %0 = tfm.linear %x, %w : (tensor<?x64xf16, #tfm.dims<batch, 64>>, tensor<64x48xf16, #tfm.int<bits = 4, block = [32, 1], scale = f16>>) -> tensor<?x48xf16, #tfm.dims<batch, 48>>
+    kernel.return %0 : tensor<?x48xf16, #tfm.dims<batch, 48>>
+  }
+  // Two of four lie in panels too, unless a block ends among the four.
+  // CHECK-LABEL: kernel.func @sparse(
+  // CHECK-SAME: block = [12, 1], scale = f16>>> {kernel.layout = #kernel.panel<width = 16>})
+  // CUDA-LABEL: kernel.func @sparse(
+  // CUDA-SAME: block = [12, 1], scale = f16>>> {kernel.layout = #kernel.panel<width = 16>})
+  kernel.func @sparse(%x: tensor<?x64xf16, #tfm.dims<batch, 64>>, %w: tensor<64x48xf16, #tfm.nm<n = 2, m = 4, axis = 0, values = #tfm.int<bits = 8, block = [12, 1], scale = f16>>>)
+      -> tensor<?x48xf16, #tfm.dims<batch, 48>> attributes {anchor = #kernel.anchor<contraction>} {
+    %0 = tfm.linear %x, %w : (tensor<?x64xf16, #tfm.dims<batch, 64>>, tensor<64x48xf16, #tfm.nm<n = 2, m = 4, axis = 0, values = #tfm.int<bits = 8, block = [12, 1], scale = f16>>>) -> tensor<?x48xf16, #tfm.dims<batch, 48>>
+    kernel.return %0 : tensor<?x48xf16, #tfm.dims<batch, 48>>
+  }
+  // CHECK-LABEL: kernel.func @uneven(
+  // CHECK-SAME: block = [18, 1], scale = f16>>>)
+  // CUDA-LABEL: kernel.func @uneven(
+  // CUDA-SAME: block = [18, 1], scale = f16>>>)
+  kernel.func @uneven(%x: tensor<?x64xf16, #tfm.dims<batch, 64>>, %w: tensor<64x48xf16, #tfm.nm<n = 2, m = 4, axis = 0, values = #tfm.int<bits = 8, block = [18, 1], scale = f16>>>)
+      -> tensor<?x48xf16, #tfm.dims<batch, 48>> attributes {anchor = #kernel.anchor<contraction>} {
+    %0 = tfm.linear %x, %w : (tensor<?x64xf16, #tfm.dims<batch, 64>>, tensor<64x48xf16, #tfm.nm<n = 2, m = 4, axis = 0, values = #tfm.int<bits = 8, block = [18, 1], scale = f16>>>) -> tensor<?x48xf16, #tfm.dims<batch, 48>>
     kernel.return %0 : tensor<?x48xf16, #tfm.dims<batch, 48>>
   }
   // Small floats by small floats, where a device multiplies them; not integers.
@@ -75,9 +96,13 @@ module attributes {tfm.symbols = {batch = array<i64: 1, 32>, sequence = array<i6
     %p = tfm.get @p : tensor<64x48xf16, #tfm.int<bits = 4, block = [32, 1], scale = f16>>
     %q = tfm.get @q : tensor<64x48xf32, #tfm.float<type = f8E4M3FN, block = [64, 1], scale = f32>>
     %i = tfm.get @i : tensor<64x48xf32, #tfm.int<bits = 8, block = [64, 1], scale = f32>>
+    %two = tfm.get @s : tensor<64x48xf16, #tfm.nm<n = 2, m = 4, axis = 0, values = #tfm.int<bits = 8, block = [12, 1], scale = f16>>>
+    %none = tfm.get @t : tensor<64x48xf16, #tfm.nm<n = 2, m = 4, axis = 0, values = #tfm.int<bits = 8, block = [18, 1], scale = f16>>>
     %1 = kernel.launch @packed(%h, %p) : (tensor<?x64xf16, #tfm.dims<batch, 64>>, tensor<64x48xf16, #tfm.int<bits = 4, block = [32, 1], scale = f16>>) -> tensor<?x48xf16, #tfm.dims<batch, 48>>
     %2 = kernel.launch @small(%s, %q) : (tensor<?x64xf32, #tfm.dims<batch, 64>>, tensor<64x48xf32, #tfm.float<type = f8E4M3FN, block = [64, 1], scale = f32>>) -> tensor<?x48xf32, #tfm.dims<batch, 48>>
     %3 = kernel.launch @grouped(%s, %i) : (tensor<?x64xf32, #tfm.dims<batch, 64>>, tensor<64x48xf32, #tfm.int<bits = 8, block = [64, 1], scale = f32>>) -> tensor<?x48xf32, #tfm.dims<batch, 48>>
+    %4 = kernel.launch @sparse(%h, %two) : (tensor<?x64xf16, #tfm.dims<batch, 64>>, tensor<64x48xf16, #tfm.nm<n = 2, m = 4, axis = 0, values = #tfm.int<bits = 8, block = [12, 1], scale = f16>>>) -> tensor<?x48xf16, #tfm.dims<batch, 48>>
+    %5 = kernel.launch @uneven(%h, %none) : (tensor<?x64xf16, #tfm.dims<batch, 64>>, tensor<64x48xf16, #tfm.nm<n = 2, m = 4, axis = 0, values = #tfm.int<bits = 8, block = [18, 1], scale = f16>>>) -> tensor<?x48xf16, #tfm.dims<batch, 48>>
     return %0 : tensor<?x?x1536xf32, #tfm.dims<batch, sequence, 1536>>
   }
 }

@@ -205,6 +205,36 @@ TEST(Gptq, DeadInputsBecomeZero) {
     EXPECT_TRUE(values(i, 0) == 0 && values(i, 100) == 0 && values(i, 255) == 0);
 }
 
+// The sum of errors holds with the zeros' own among them, and what is kept makes up for what isn't: it beats rounding.
+TEST(Gptq, ZerosStayWhereTheyAreToStay) {
+  Layer l = layer();
+  for (int64_t i = 0; i < l.w.rows(); ++i)
+    for (int64_t j = 0; j < l.w.columns(); ++j)
+      if ((i + j) % 3 == 0)
+        l.w(i, j) = 0;
+  for (bool zeroPoints : {false, true})
+    for (bool actOrder : {false, true}) {
+      GptqOptions o = options(4, 32);
+      o.format.zeroPoints = zeroPoints;
+      o.actOrder = actOrder;
+      auto countMoved = [&](const Quantized &q) {
+        Matrix<float> values = q.dequantize();
+        int64_t moved = 0;
+        for (int64_t i = 0; i < l.w.rows(); ++i)
+          for (int64_t j = 0; j < l.w.columns(); ++j)
+            moved += l.w(i, j) == 0 && values(i, j) != 0;
+        return moved;
+      };
+      EXPECT_GT(countMoved(gptq(l.w, l.h, o).weight), 0);
+      o.keepZeros = true;
+      GptqResult kept = gptq(l.w, l.h, o);
+      EXPECT_EQ(countMoved(kept.weight), 0);
+      EXPECT_NEAR(kept.loss, energy(l, kept.weight, kept.damping), 1e-9 * kept.loss);
+      EXPECT_LT(relativeError(l.w, kept.weight.dequantize(), l.h),
+                relativeError(l.w, quantize(l.w, o.format).dequantize(), l.h));
+    }
+}
+
 TEST(Gptq, ASingularHIsDampedAndABrokenOneRoundsToNearest) {
   Layer l = layer();
   l.h = gram(inputsWithOutliers(3, 256, 5)); // of rank 3

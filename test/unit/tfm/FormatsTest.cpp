@@ -144,6 +144,69 @@ TEST_F(Formats, bitmapKeepsWhatItSays) {
   EXPECT_EQ(count, 50u);
 }
 
+// Blocks of a sparse format's values are those of the whole tensor: what is kept has the codes and scales that it has
+// in the dense format, whatever goes beside it.
+TEST_F(Formats, whatIsKeptIsAsInTheDenseFormat) {
+  std::vector<float> values = some(6 * 8);
+  for (size_t i = 0; i < values.size(); ++i)
+    if (i % 4 == 1 || i % 4 == 2)
+      values[i] = 0;
+  for (StringRef inner :
+       {"#tfm.int<bits = 4, block = [1, 4], scale = f16>", "#tfm.int<bits = 8, block = [6, 1], scale = f32>",
+        "#tfm.int<bits = 3, block = [1, 8], scale = f32, zero_points = true>",
+        "#tfm.float<type = f8E4M3FN, block = [3, 4], scale = f32>", "#tfm.float<type = bf16>"}) {
+    std::vector<char> whole = tfm::encode(type({6, 8}, inner), values);
+    std::vector<float> dense = tfm::decode(type({6, 8}, inner), whole);
+    for (StringRef outer : {"#tfm.bitmap<kept = 24, values = ", "#tfm.nm<n = 2, m = 4, axis = 1, values = "}) {
+      auto of = type({6, 8}, (outer + inner + ">").str());
+      EXPECT_EQ(roundTrip(of, values), dense) << inner.str() << outer.str();
+      EXPECT_EQ(tfm::packSparse(of, whole, values), tfm::encode(of, values));
+    }
+  }
+}
+
+// So what is kept is a tensor of its own, at the same bytes, with n / m of a block.
+TEST_F(Formats, whatIsKeptOfFourIsATensor) {
+  std::vector<float> values = some(6 * 24);
+  for (auto [inner, block] : {std::pair("#tfm.int<bits = 4, block = [1, 8], scale = f16, zero_points = true>", 4),
+                              std::pair("#tfm.int<bits = 8, block = [6, 16], scale = f32>", 8),
+                              std::pair("#tfm.float<type = f8E4M3FN, block = [2, 25], scale = bf16>", 12),
+                              std::pair("#tfm.float<type = bf16>", 0)}) {
+    auto of = type({6, 24}, std::string("#tfm.nm<n = 2, m = 4, axis = 1, values = ") + inner + ">");
+    RankedTensorType kept = *tfm::getKeptType(of);
+    EXPECT_EQ(kept.getDimSize(0), 6);
+    EXPECT_EQ(kept.getDimSize(1), 12);
+    if (auto packed = tfm::getPackedCodes(tfm::getFormat(kept)))
+      EXPECT_EQ(packed->block[1], block) << inner;
+    std::vector<char> bytes = tfm::encode(of, values);
+    std::vector<float> all = tfm::decode(of, bytes);
+    bytes.resize(tfm::getFormatLayout(kept)->size);
+    std::vector<float> few = tfm::decode(kept, bytes);
+    for (size_t place = 0, i = 0; i < all.size(); i += 4) {
+      std::vector<float> four(all.begin() + i, all.begin() + i + 4), two(few.begin() + place, few.begin() + place + 2);
+      llvm::erase(four, 0.0f);
+      llvm::erase(two, 0.0f); // what was rounded to 0
+      EXPECT_EQ(four, two) << inner << " at " << i;
+      place += 2;
+    }
+  }
+  // 18 is no whole number of fours, though half of it is a whole number.
+  for (int size : {1, 2, 6, 18})
+    EXPECT_FALSE(
+        tfm::getKeptType(type({6, 24}, "#tfm.nm<n = 2, m = 4, axis = 1, values = #tfm.int<bits = 8, block = [1, " +
+                                           std::to_string(size) + "], scale = f32>>")));
+}
+
+TEST_F(Formats, codesOfACodebookAreTheTables) {
+  auto of = type({2, 3}, "#tfm.codebook<bits = 2, type = f32>");
+  std::vector<float> values = tfm::decode(of, tfm::packCodebook(of, {-1, 0.5f, 7}, {0, 1, 2, 2, 1, 0}));
+  EXPECT_EQ(values, (std::vector<float>{-1, 0.5f, 7, 7, 0.5f, -1}));
+  auto sparse = type({2, 3}, "#tfm.bitmap<kept = 2, values = #tfm.codebook<bits = 2, type = f32>>");
+  std::vector<char> whole = tfm::packCodebook(of, {-1, 0.5f, 7}, {0, 1, 2, 2, 1, 0});
+  EXPECT_EQ(tfm::decode(sparse, tfm::packSparse(sparse, whole, {0, 0.5f, 0, 7, 0, 0})),
+            (std::vector<float>{0, 0.5f, 0, 7, 0, 0}));
+}
+
 TEST_F(Formats, codebookTakesTheNearestEntry) {
   // As many values as entries: each is one.
   std::vector<float> values{1, -2, 0.5f, 3};
@@ -158,6 +221,11 @@ TEST_F(Formats, sizes) {
   EXPECT_EQ(size({384, 384}, "#tfm.int<bits = 4, block = [32, 1], scale = f16>"), 73792u + 12u * 384 * 2);
   EXPECT_EQ(size({3, 5}, "#tfm.int<bits = 3, block = [3, 5], scale = f32, zero_points = true>"), 64u + 64 + 1);
   EXPECT_EQ(size({3, 5}, "#tfm.float<type = bf16>"), 31u);
+  // What is kept, an index for each; a bit for each element, and a count for each 64.
+  EXPECT_EQ(
+      size({64, 64}, "#tfm.nm<n = 2, m = 4, axis = 0, values = #tfm.int<bits = 4, block = [32, 1], scale = f16>>"),
+      1088u + 256 + 513);
+  EXPECT_EQ(size({64, 64}, "#tfm.bitmap<kept = 1024>"), 4096u + 512 + 256);
   auto huge = type({int64_t(1) << 40, int64_t(1) << 40}, "#tfm.int<bits = 8, block = [1, 1], scale = f32>");
   EXPECT_FALSE(tfm::getFormatLayout(huge));
 }

@@ -9,7 +9,7 @@ for word in sys.argv[2:]:
     name, kind, shape = what.split(":")
     dims = [int(d) for d in shape.split("x")]
     number = float if kind[0] == "f" else int
-    data = [number(v) for v in values.split(",")]
+    data = [number(v) for v in values.split(",") if v]
     header = "{'descr': '<%s', 'fortran_order': False, 'shape': (%s,), }" % (kind, ", ".join(map(str, dims)))
     header += " " * (63 - (10 + len(header)) % 64) + "\n"
     code = {"f4": "f", "f8": "d", "i4": "i", "i8": "q", "u2": "H"}[kind]
