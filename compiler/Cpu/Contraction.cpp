@@ -6,7 +6,6 @@
 #include "compiler/Cpu/Packed.h"
 #include "compiler/Cpu/Quantized.h"
 #include "dialects/Tfm/Formats.h"
-#include <numeric>
 
 using namespace mlir;
 using namespace lathe;
