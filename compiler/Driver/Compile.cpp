@@ -21,18 +21,21 @@
 using namespace mlir;
 using namespace lathe;
 
-std::string lathe::getHostCpuTarget() {
+bool lathe::runsOnHost(StringRef cpuTarget) {
   llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
   auto has = [&](ArrayRef<StringRef> names) {
     return llvm::all_of(names, [&](StringRef name) { return features.lookup(name); });
   };
-  for (StringRef target : schedule::getCpuTargets()) {
-    schedule::CpuTarget needs = *schedule::parseCpuTarget(target);
-    if ((needs.level == "x86-64-v3" || has({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})) &&
-        (!needs.vnni || has({"avx512vnni"})) && (!needs.bf16 || has({"avx512bf16"})))
-      return target.str();
-  }
-  return schedule::getCpuTargets().back().str();
+  schedule::CpuTarget needs = *schedule::parseCpuTarget(cpuTarget);
+  return has({"avx2", "fma", "bmi", "bmi2", "f16c", "lzcnt", "movbe"}) &&
+         (needs.level == "x86-64-v3" || has({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})) &&
+         (!needs.vnni || has({"avx512vnni"})) && (!needs.bf16 || has({"avx512bf16"}));
+}
+
+std::string lathe::getHostCpuTarget() {
+  ArrayRef<StringRef> targets = schedule::getCpuTargets();
+  const StringRef *best = llvm::find_if(targets, runsOnHost);
+  return (best == targets.end() ? targets.back() : *best).str();
 }
 
 void lathe::registerDialects(DialectRegistry &registry) {

@@ -47,6 +47,8 @@ struct CompileOptions {
   std::function<mlir::FailureOr<package::Evaluation>(llvm::StringRef)> evaluate;
 };
 
+/// Whether this machine has what a target of schedule::getCpuTargets needs.
+bool runsOnHost(llvm::StringRef cpuTarget);
 /// The CPU target that suits this machine best; the least of all where it can run none.
 std::string getHostCpuTarget();
 

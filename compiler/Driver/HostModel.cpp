@@ -3,20 +3,17 @@
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Process.h"
-#include "llvm/TargetParser/Host.h"
 
 using namespace mlir;
 using namespace lathe;
 
-/// The target with the widest vectors that this processor runs, or "".
+/// The target with the widest vectors that this processor runs, or "". No other features: what they add up in another
+/// way would not repeat on a machine without them.
 static std::string getHostTarget() {
-  llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
-  auto has = [&](std::initializer_list<StringRef> names) {
-    return llvm::all_of(names, [&](StringRef name) { return features.lookup(name); });
-  };
-  if (!has({"avx2", "fma", "bmi", "bmi2", "f16c", "lzcnt", "movbe"}))
-    return "";
-  return has({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}) ? "x86-64-v4" : "x86-64-v3";
+  for (StringRef target : {"x86-64-v4", "x86-64-v3"})
+    if (runsOnHost(target))
+      return target.str();
+  return "";
 }
 
 LogicalResult lathe::loadOnHost(ModuleOp module, const CompileOptions &options, tool::Model &model,
