@@ -58,7 +58,7 @@ private:
   /// "unknown WHAT 'word'", with the nearest of those that are known, or all of them.
   void failUnknown(const Node &node, StringRef what, std::vector<std::string> known);
 
-  bool read(llvm::yaml::Node *from, Node &to, unsigned depth);
+  bool read(llvm::yaml::Node *from, Node &to, llvm::SMLoc around, unsigned depth);
   bool readTree(Node &root);
   void parseStage(const Node &node, Recipe &recipe);
   void parseRule(const Node &node, Method method, Stage &stage);
@@ -75,10 +75,13 @@ void Parser::failUnknown(const Node &node, StringRef what, std::vector<std::stri
                           (meant ? "did you mean '" + *meant + "'?" : "one of " + llvm::join(known, ", ")));
 }
 
-bool Parser::read(llvm::yaml::Node *from, Node &to, unsigned depth) {
+bool Parser::read(llvm::yaml::Node *from, Node &to, llvm::SMLoc around, unsigned depth) {
   if (!from)
     return false;
+  // A node that begins where the scanner gave up lies outside of the text.
   to.location = from->getSourceRange().Start;
+  if (!sources.FindBufferContainingLoc(to.location))
+    to.location = around;
   if (depth > kMaxDepth) {
     fail(to.location, "a recipe is not that deep");
     return false;
@@ -95,7 +98,7 @@ bool Parser::read(llvm::yaml::Node *from, Node &to, unsigned depth) {
   if (auto *list = llvm::dyn_cast<llvm::yaml::SequenceNode>(from)) {
     to.kind = Node::List;
     for (llvm::yaml::Node &item : *list)
-      if (!read(&item, to.items.emplace_back(), depth + 1))
+      if (!read(&item, to.items.emplace_back(), to.location, depth + 1))
         return false;
     return true;
   }
@@ -104,8 +107,8 @@ bool Parser::read(llvm::yaml::Node *from, Node &to, unsigned depth) {
     llvm::StringMap<llvm::SMLoc> seen;
     for (llvm::yaml::KeyValueNode &entry : *map) {
       Node key, value;
-      if (!read(entry.getKey(), key, depth + 1) || !expect(key, Node::Scalar, "a key") ||
-          !read(entry.getValue(), value, depth + 1))
+      if (!read(entry.getKey(), key, to.location, depth + 1) || !expect(key, Node::Scalar, "a key") ||
+          !read(entry.getValue(), value, key.location, depth + 1))
         return false;
       if (!seen.try_emplace(key.text, key.location).second)
         fail(key.location, "the key '" + key.text + "' is there twice");
@@ -129,7 +132,7 @@ bool Parser::readTree(Node &root) {
       this);
   llvm::yaml::Stream stream(buffer, sources, /*ShowColors=*/false);
   auto document = stream.begin();
-  if (document == stream.end() || !read(document->getRoot(), root, 0) || stream.failed())
+  if (document == stream.end() || !read(document->getRoot(), root, root.location, 0) || stream.failed())
     return false;
   if (++document != stream.end() && !stream.failed())
     fail(root.location, "expected one document");
@@ -352,6 +355,7 @@ llvm::FailureOr<Recipe> Parser::run() {
     return llvm::failure();
   }
   Node root;
+  root.location = begin;
   if (!readTree(root)) {
     if (!failed)
       fail(begin, "expected a recipe: 'stages:' and a list of them");

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Runs the fuzzers of build-sanitize, as many at a time as there are cores: run.sh SECONDS [RUNS [NAME ...]]. Each stops
 # after SECONDS or RUNS executions. What it learns stays in build-sanitize/test/fuzz/corpus; a finding is written beside
-# it, named in the output, and fails the run.
+# it, named in the output, and fails the run. $seed makes what they try the same each time.
 set -e
 cd "$(dirname "$0")/../.."
 export seconds=$1 runs=${2:--1} fuzzers=build-sanitize/test/fuzz
@@ -20,8 +20,8 @@ fuzz() {
   name=$1 log=$fuzzers/$1.log
   mkdir -p "$fuzzers/corpus/$name" "$fuzzers/findings"
   seeds=$(ls -d "test/fuzz/seeds/$name" "$fuzzers/seeds/$name" 2>/dev/null) # by hand or found earlier; made by the build
-  "$fuzzers/fuzz-$name" -max_total_time="$seconds" -runs="$runs" -timeout=30 -rss_limit_mb=2048 -print_final_stats=1 \
-    -artifact_prefix="$fuzzers/findings/$name-" "$fuzzers/corpus/$name" $seeds >"$log" 2>&1 && failed= || failed=1
+  "$fuzzers/fuzz-$name" -seed="${seed:-0}" -max_total_time="$seconds" -runs="$runs" -timeout=30 -rss_limit_mb=2048 \
+    -print_final_stats=1 -artifact_prefix="$fuzzers/findings/$name-" "$fuzzers/corpus/$name" $seeds >"$log" 2>&1 && failed= || failed=1
   echo "$name: $(grep -oP 'number_of_executed_units:\s*\K\d+' "$log" || echo 0) executions," \
     "$(grep -oP 'new_units_added:\s*\K\d+' "$log" || echo 0) new inputs"
   [ -z "$failed" ] && return
