@@ -21,9 +21,10 @@ build: packages
 	@[ -f build/build.ninja ] || cmake --preset release
 	@cmake --build build -j $(jobs) --target lathe-tools
 
-# The models and data of ../shared, where that is there; $LATHE_MODELS names another folder.
+# The models and data of ../shared, where that is there, and MiniLM; $LATHE_MODELS names another folder.
 models: packages
 	@scripts/unpack-models.sh build/models
+	@examples/sentence-embedding/make_model.sh build/models/minilm/embedding.onnx || echo "no MiniLM: its tests are skipped"
 
 # NVRTC, into build/nvrtc, where there is none.
 nvrtc: packages
