@@ -162,6 +162,12 @@ void CodeBuilder::store(Value value, Value pointer) {
   make<LLVM::StoreOp>(value, pointer, getAlignment(value.getType()));
 }
 
+Value CodeBuilder::hide(Value vector) {
+  return make<LLVM::InlineAsmOp>(TypeRange(vector.getType()), ValueRange{vector}, "", "=v,0", false, false,
+                                 LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
+      .getResult(0);
+}
+
 Value CodeBuilder::loadVector(Type element, Value pointer) {
   VectorType type = vec(element);
   if (!mask)
@@ -174,10 +180,7 @@ void CodeBuilder::storeVector(Value value, Value pointer) {
   // a scalar store of the wide element: it writes beyond. So it must not see both at once.
   unsigned bits = getElementTypeOrSelf(value).getIntOrFloatBitWidth();
   if (mask && lanes == 16 && bits < 32) {
-    value = bitcast(value, b.getIntegerType(bits));
-    value = make<LLVM::InlineAsmOp>(TypeRange(value.getType()), ValueRange{value}, "", "=x,0", false, false,
-                                    LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
-                .getResult(0);
+    value = hide(bitcast(value, b.getIntegerType(bits)));
   }
   if (mask)
     make<LLVM::MaskedStoreOp>(value, pointer, mask, uint32_t(getAlignment(value.getType())));

@@ -78,6 +78,12 @@ public:
     return next;
   }
   Type getSumType() { return e.vec(schedule::isInteger(product) ? e.i32() : e.f32()); }
+  /// LLVM would add up several steps' products of integers before it adds them to the sums, and spill those.
+  Values pin(ValueRange sums) {
+    if (product != Product::Words && product != Product::Bytes)
+      return sums;
+    return llvm::map_to_vector(sums, [&](Value sum) { return e.hide(sum); });
+  }
   /// Stores a row's sums.
   void store(ValueRange sums, llvm::function_ref<Value(int64_t column)> place);
 
@@ -257,7 +263,7 @@ static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool 
           if (i)
             e.make<LLVM::FenceOp>(LLVM::AtomicOrdering::acq_rel, "singlethread");
           prefetch(k, i);
-          next = run(e.add(k, i), next);
+          next = step.pin(run(e.add(k, i), next));
         }
         return next;
       });
