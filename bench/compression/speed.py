@@ -2,11 +2,12 @@
 """Times compressed packages of MiniLM beside ONNX Runtime's dynamic int8 and OpenVINO's bf16, interleaved on one core.
 
     build/bench/venv/bin/python bench/compression/speed.py [--onnx build/bench/minilm.onnx] [--bin build/bin]
-        [--library build/lib/liblathe.so] [--seconds 8] [--core N] [--json FILE]
+        [--library build/lib/liblathe.so] [--seconds 8] [--core N] [--avx2] [--json FILE]
 
 `make bench` makes the environment and the model. Medians in milliseconds; a package's ratio is the peer's median over
 its own. Peers: ONNX Runtime's quantize_dynamic (per channel where it does so by itself) for int8, OpenVINO with
-INFERENCE_PRECISION_HINT=bf16 for bf16, where the core has its instructions.
+INFERENCE_PRECISION_HINT=bf16 for bf16, where the core has its instructions. With --avx2 nobody sees that the core has
+AVX-512 and what came with it (bench/hide_avx512.c), so that all run what they have for AVX2.
 """
 import argparse
 import json
@@ -26,9 +27,15 @@ from measure import WORKLOADS, measure_workload  # noqa: E402
 PACKAGES = {
     "Lathe fp32": [],
     "Lathe int8": ["--compress=light"],
+    "Lathe int7": ["--compress=light-avx2"],
     "Lathe bf16": ["--precision=bf16"],
 }
-PEERS = {"Lathe fp32": "ONNX Runtime", "Lathe int8": "ONNX Runtime int8", "Lathe bf16": "OpenVINO bf16"}
+PEERS = {
+    "Lathe fp32": "ONNX Runtime",
+    "Lathe int8": "ONNX Runtime int8",
+    "Lathe int7": "ONNX Runtime int8",
+    "Lathe bf16": "OpenVINO bf16",
+}
 SHAPES = ["1x16", "1x128", "8x128", "1x512"]
 
 
@@ -43,6 +50,12 @@ def quantize(onnx, target):
     return target
 
 
+def run_without_avx512(library):
+    """Starts this script again, so that whatever it loads is preloaded with the library."""
+    subprocess.run(["clang-22", "-O2", "-shared", "-fPIC", ROOT / "bench/hide_avx512.c", "-o", library], check=True)
+    os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "LD_PRELOAD": str(library)})
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--onnx", type=pathlib.Path, default=ROOT / "build/bench/minilm.onnx")
@@ -50,8 +63,11 @@ def main():
     parser.add_argument("--library", type=pathlib.Path, default=ROOT / "build/lib/liblathe.so")
     parser.add_argument("--seconds", type=float, default=8, help="of measuring for each shape")
     parser.add_argument("--core", type=int, help="the last one by default")
+    parser.add_argument("--avx2", action="store_true", help="hides AVX-512 from all")
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
+    if options.avx2 and "LD_PRELOAD" not in os.environ:
+        run_without_avx512((options.onnx.parent / "hide_avx512.so").resolve())
 
     engines = {}
     for name, flags in PACKAGES.items():
@@ -62,7 +78,7 @@ def main():
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0)) if options.core is None else options.core})
     engines["ONNX Runtime"] = OnnxRuntime(Files(options.onnx, None, None), 1)
     engines["ONNX Runtime int8"] = OnnxRuntime(Files(int8, None, None), 1)
-    if "avx512_bf16" in pathlib.Path("/proc/cpuinfo").read_text():
+    if not options.avx2 and "avx512_bf16" in pathlib.Path("/proc/cpuinfo").read_text():
         engines["OpenVINO bf16"] = OpenVinoBf16(Files(options.onnx, None, None), 1)
 
     figures = {}

@@ -89,12 +89,13 @@ static const std::vector<Flag> kFlags = [] {
   return flags;
 }();
 
-const Command tool::recipeCommand = {"recipe",
-                                     "",
-                                     "prints a recipe that ships, or checks one of your own",
-                                     "light, medium, medium-sparse, full and full-sparse ship. They can be edited and\n"
-                                     "given back: lathe recipe medium > my.yaml. docs/recipes.md has the keys.",
-                                     0,
-                                     kFlags,
-                                     runRecipe,
-                                     "NAME-OR-FILE"};
+const Command tool::recipeCommand = {
+    "recipe",
+    "",
+    "prints a recipe that ships, or checks one of your own",
+    "light, light-avx2, medium, medium-sparse, full and full-sparse ship. They can be edited\n"
+    "and given back: lathe recipe medium > my.yaml. docs/recipes.md has the keys.",
+    0,
+    kFlags,
+    runRecipe,
+    "NAME-OR-FILE"};
