@@ -231,8 +231,11 @@ FailureOr<std::string> lathe::findStatistics(ModuleOp module, const CompileOptio
     if (!file)
       return hint(diagnose(module) << "--statistics: " << llvm::toString(file.takeError()));
     if (file->model != *model)
-      return hint(diagnose(module) << "--statistics: '" << options.statistics
-                                   << "' is of another model, or of other flags that say how to read it");
+      return hint(
+          diagnose(module) << "--statistics: '" << options.statistics
+                           << "' is of another model, of other flags that say how to read it, or of the model "
+                              "before a recipe's earlier stage changed it (--calibration=DIR serves every stage, "
+                              "and with --statistics-cache=DIR on every machine)");
     return options.statistics;
   }
   if (options.calibration.empty())
