@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cinttypes>
 #include <cstring>
+#include <functional>
 
 using namespace lathe::sim;
 
@@ -24,6 +25,16 @@ Mbarrier &find(u32 address, const char *what, Site site) {
       return mbarrier;
     }
   here->fail(site, "%s: there is no mbarrier at shared address %u", what, address);
+}
+
+// Whether the running thread knows that the last phase is over: saw that, or all that had to arrive.
+bool knowsEnd(const Mbarrier &mbarrier) {
+  const std::vector<u32> &known = here->current().known->seen, &ended = mbarrier.completed->seen;
+  u32 actor = here->mbarrierActor(&mbarrier - here->async->mbarriers.data());
+  if (known[actor] >= ended[actor])
+    return true;
+  return mbarrier.loaded != mbarrier.phase &&
+         std::equal(ended.begin(), ended.begin() + here->roundedThreads, known.begin(), std::less_equal<u32>());
 }
 
 void observe(Mbarrier &mbarrier) {
@@ -244,6 +255,9 @@ void device::sim_mbarrier_arrive(u32 address, Site site) {
   if (!mbarrier.missing)
     here->fail(site, "mbarrier_arrive at %u: all %u arrivals of phase %u have come", address, mbarrier.count,
                mbarrier.phase);
+  if (mbarrier.completed && !knowsEnd(mbarrier))
+    here->fail(site, "mbarrier_arrive at %u, not ordered after the end of phase %u: it may as well count there",
+               address, mbarrier.phase - 1);
   mbarrier.gathering.add(here->current());
   here->tick(here->current());
   --mbarrier.missing;

@@ -15,6 +15,8 @@ void checkCount(NamedBarrier &barrier, u32 id, u32 expected, const char *what, S
   if (barrier.arrived && barrier.expected != expected)
     here->fail(site, "%s: barrier %u of %u threads, but others wait there for %u", what, id, expected,
                barrier.expected);
+  if (here->current().known->seen[barrier.witness] < barrier.ended)
+    here->fail(site, "%s: barrier %u, not ordered after its last round: it may as well count there", what, id);
   barrier.expected = expected;
 }
 // bar.sync is for whole warps: all lanes execute the same one.
@@ -38,7 +40,7 @@ void enter(NamedBarrier &barrier, const char *what, Site site) {
 }
 void release(Block &b, NamedBarrier &barrier) {
   for (u32 id : barrier.waiting)
-    (*barrier.gathering).seen[id] = b.now();
+    (*barrier.gathering).seen[id] = barrier.ended = b.now(), barrier.witness = id;
   if (&barrier == b.barriers)
     b.setFloor(*barrier.gathering);
   KnowledgeRef known = barrier.gathering.take();

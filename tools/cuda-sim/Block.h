@@ -116,6 +116,8 @@ struct NamedBarrier {
   Gathering gathering;
   u32 arrived = 0, expected = 0;
   std::vector<u32> waiting;
+  // A thread that waited in the last round, and when: who knows of that knows that the round is over.
+  u32 witness = 0, ended = 0;
 };
 
 struct Launch {

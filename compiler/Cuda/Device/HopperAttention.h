@@ -255,7 +255,7 @@ template <class Op> struct HopperAttention {
 #pragma unroll
     for (u32 k = 0; k < kDepth; k += 16)
       wgmma_m64k16<int(kKeys), T>(sums.scores, TileQ::by_rows(kQ + slot * TileQ::kBytes, row, k),
-                                  TileK::by_rows(stage * TileK::kBytes, 0, k), k > 0);
+                                  TileK::by_rows(stage * TileK::kBytes, 0, k), k != 0);
     wgmma_commit();
   }
   /// values += weights v
@@ -298,8 +298,9 @@ template <class Op> struct HopperAttention {
     u32 real[kWords];
 #pragma unroll
     for (u32 w = 0; w < kWords; ++w) {
-      real[w] = real_keys(stage, begin, w) >> lane() % 4 * 2;
-      all = all && real_keys(stage, begin, w) == ~0u;
+      u32 word = real_keys(stage, begin, w);
+      real[w] = word >> lane() % 4 * 2;
+      all = all && word == ~0u;
     }
     // Key `begin + i` is visible for i in [low, high), by row.
     int low[2] = {0, 0}, high[2] = {int(kKeys), int(kKeys)};
@@ -416,42 +417,38 @@ template <class Op> struct HopperAttention {
     state.step = step + 1;
   }
 
-  /// The steps of a warpgroup without queries.
+  /// The steps of a warpgroup without queries. Keys are there once their values' stage was free: so it may be released.
   LATHE_DEVICE void pass(HopperAttentionState &state) const {
     for (index begin = from; begin < to; begin += kKeys, ++state.step) {
       mbarrier_wait(full(Keys, state.step % 2), state.step / 2 % 2);
       release(Keys, state.step % 2);
-      mbarrier_wait(full(Values, state.step % 2), state.step / 2 % 2);
       release(Values, state.step % 2);
     }
   }
 
   LATHE_DEVICE void store(const Sums &sums) const {
     float inverse[2];
-    u32 unseen[2] = {};
+    u32 seen[2] = {~0u, ~0u}; // four bits for each row
 #pragma unroll
     for (u32 r = 0; r < 2; ++r) {
       float total = sums.total[r];
       total += shuffle_xor(total, 1);
       total += shuffle_xor(total, 2);
       inverse[r] = 1 / total;
-      if constexpr (Base::kRestricted) {
-        u32 seen = ballot(sums.seen[r]);
-        for (u32 g = 0; g < 8; ++g)
-          unseen[r] |= (seen >> (4 * g) & 15) ? 0 : 1u << g;
-      }
+      if constexpr (Base::kRestricted)
+        seen[r] = ballot(sums.seen[r]);
     }
 #pragma unroll
     for (u32 j = 0; j < kWidth / 2; ++j) {
       u32 r = j / 2 % 2;
       index i = query() + r * 8, column = j / 4 * 8 + lane() % 4 * 2 + j % 2;
-      if (i < base.queries && column < Op::kWidth && !(unseen[r] >> (lane() / 4) & 1))
+      if (i < base.queries && column < Op::kWidth && seen[r] >> lane() / 4 * 4 & 15)
         base.op.store(base.batch, i, base.head * Op::kWidth + column, sums.values[j] * inverse[r]);
     }
     if constexpr (Base::kRestricted)
       for (u32 r = 0; r < 16; ++r) {
         index i = base.first + (warp() - 4) * 16 + r;
-        if (i < base.queries && ((r < 8 ? unseen[0] : unseen[1]) >> (r % 8) & 1))
+        if (i < base.queries && !((r < 8 ? seen[0] : seen[1]) >> r % 8 * 4 & 15))
           base.store_unseen(i);
       }
   }

@@ -144,7 +144,7 @@ KERNEL named_barriers(float *out, int fixed) {
       if (i >= 2 && fixed)
         sync_named(3 + at, 64);
       buffers.store(at * 32 + lane(), float(i)); // DEFECT named_barriers
-      arrive_named(1 + at, 64);
+      arrive_named(1 + at, 64);                  // DEFECT named_barriers
     } else {
       sync_named(1 + at, 64);                     // DEFECT named_barriers
       sum += buffers.load(at * 32 + 31 - lane()); // DEFECT named_barriers
@@ -155,6 +155,13 @@ KERNEL named_barriers(float *out, int fixed) {
   global(out, 64).store(thread(), sum);
 }
 LATHE_SIM_KERNEL(named_barriers)
+
+// Two pairs of warps that have one barrier: whose turn it is only chance says.
+KERNEL shared_barrier(float *out, int fixed) {
+  sync_named(fixed ? 1 + warp() / 2 : 1, 64); // DEFECT shared_barrier
+  global(out, 128).store(thread(), 0);
+}
+LATHE_SIM_KERNEL(shared_barrier)
 
 KERNEL barrier_deadlock(float *out, int fixed) {
   sync_named(1, fixed ? 64 : 96); // DEFECT barrier_deadlock

@@ -63,7 +63,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"global_alignment", 64, 0, "which is not aligned"}, Case{"not_allocated", 64, 0, "not in an allocation"},
         Case{"divergent_collective", 64, 0, "divergence: "}, Case{"divergent_barrier", 64, 0, "divergence: "},
         Case{"lanes_returned", 64, 0, "return"}, Case{"returned_before_barrier", 64, 0, "return"},
-        Case{"named_barriers", 64, 256, ""}, Case{"barrier_deadlock", 64, 0, "expected whole warps"},
+        Case{"named_barriers", 64, 256, ""}, Case{"shared_barrier", 128, 0, "not ordered after its last round"},
+        Case{"barrier_deadlock", 64, 0, "expected whole warps"},
         Case{"offset_for_address", 64, 256, "ldmatrix of shared address"},
         Case{"unexpected", 64, 0, "expected fixed || thread() != 7"}));
 
@@ -121,6 +122,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"wrong_parity", 64, 2048, ""}, Case{"tma_over_readers", 64, 3072, ""},
                     Case{"init_not_ordered", 64, 64, "mbarrier"}, Case{"init_not_fenced", 64, 2048, "fence_mbarrier"},
                     Case{"too_many_arrivals", 64, 2048, "all 63 arrivals"},
+                    Case{"arrival_too_soon", 64, 64, "not ordered after the end of phase"},
                     Case{"tma_alignment", 64, 3072, "not aligned to 128 bytes"},
                     Case{"left_under_way", 64, 2048, "nobody waits for this tma_load"},
                     Case{"tma_over_writes", 64, 2048, "without fence_async_proxy"},

@@ -139,6 +139,19 @@ KERNEL too_many_arrivals(float *out, const __grid_constant__ TensorMap map, int 
 }
 LATHE_SIM_KERNEL(too_many_arrivals)
 
+// Who doesn't wait may arrive twice in a phase, in place of another.
+KERNEL arrival_too_soon(float *out, const __grid_constant__ TensorMap map, int fixed) {
+  u32 barrier = make_barrier(0, 2);
+  if (lane() == 0)
+    for (u32 i = 0; i < 3; ++i) {
+      mbarrier_arrive(barrier); // DEFECT arrival_too_soon
+      if (fixed || thread() == 0)
+        mbarrier_wait(barrier, i & 1);
+    }
+  finish(out, 0);
+}
+LATHE_SIM_KERNEL(arrival_too_soon)
+
 KERNEL tma_alignment(float *out, const __grid_constant__ TensorMap map, int fixed) {
   u32 barrier = make_barrier(0, 1);
   if (thread() == 0) {
