@@ -62,7 +62,7 @@ struct Case {
   Build equivalent = nullptr;
   /// Part of the diagnostic that the inputs must cause; then there are no results.
   std::string fault = {};
-  /// Bound of the terms' magnitude.
+  /// Bound of the magnitude of terms that are computed in f32 at least.
   double magnitude = 1;
 };
 

@@ -4,8 +4,9 @@
 // Tolerances: an element that sums K terms of magnitude M (one, unless the case says more), in arithmetic of unit
 // roundoff u, is off by at most M * u * (8 + K^1.5 / 4): Higham and Mary's probabilistic bound sqrt(K) * u * sum|a||b|
 // ("A new approach to probabilistic rounding error analysis", 2019), with sum|a||b| = K/4 for uniform factors, plus
-// eight units for a function's own error; relative to the result, eight units. Cases with K = 0 must be equal to the
-// bit (NaN is NaN).
+// eight units for a function's own error; relative to the result, eight units. Terms greater than one are within a
+// function (the scores of attention), which is computed in f32 at least: M is of f32, u of what is of magnitude one.
+// Cases with K = 0 must be equal to the bit (NaN is NaN).
 #include "compiler/Reference/Numbers.h"
 #include "dialects/Kernel/Kernel.h"
 #include "mlir/Pass/PassManager.h"
@@ -134,7 +135,8 @@ tool::Tolerance getTolerance(Type type, const Case &one) {
   double u = std::max(unitRoundoff(type), precisionName == "fp16" || precisionName == "tf32" ? 0x1p-11
                                           : precisionName == "bf16"                          ? 0x1p-8
                                                                                              : 0);
-  return {8 * u, u * (8 + std::pow(static_cast<double>(one.terms), 1.5) / 4) * one.magnitude};
+  double unit = std::max(u, std::min(u, 0x1p-24) * one.magnitude);
+  return {8 * u, unit * (8 + std::pow(static_cast<double>(one.terms), 1.5) / 4)};
 }
 
 /// Empty if the results agree.

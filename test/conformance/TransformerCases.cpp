@@ -91,7 +91,8 @@ void addContractions(std::vector<Case> &cases) {
                      return {b.map("mul", {gate, half()})};
                    },
                    kFew, 1300});
-  for (const char *width : {"2048", "3072"}) // about the longest rows that a block keeps eight of: in 16 bits and in 32
+  // Rows of two tiles, and about the longest that a block keeps eight of: in 16 bits and in 32.
+  for (const char *width : {"200", "2048", "3072"})
     cases.push_back({std::string("linear_norm_") + width,
                      [n = std::string(width)](CaseBuilder &b) -> SmallVector<Value> {
                        Value x = b.op("linear", {b.input("n, 40"), b.weight("40, " + n)}, b.type("n, " + n));
@@ -358,8 +359,11 @@ void addAttentions(std::vector<Case> &cases) {
   bias.biasShape = "batch, 2, sequence, sequence";
   addAttention(cases, "bias_unmasked", bias, 2, 2, 16, 40);
   steep.range = 20; // the greatest scores of two queries may be hundreds apart, and most weights are 0
-  addAttention(cases, "steep", steep, 2, 2, 16, 16);
-  cases.back().magnitude = steep.range * steep.range / 4;
+  for (const char *name : {"steep", "far_steep"}) {
+    addAttention(cases, name, steep, 2, 2, 16, 16);
+    cases.back().magnitude = steep.range * steep.range / 4;
+    steep.far = steep.causal = true; // the first queries see few keys, of low scores only
+  }
   softcap.softcap = 2.5;
   addAttention(cases, "softcap", softcap, 2, 2, 16, 16);
   addAttention(cases, "groups", causal, 6, 2, 16, 16);
