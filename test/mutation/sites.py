@@ -9,7 +9,7 @@ Untch, Offutt and Harrold 1993): a kernel is compiled once, not once for each mu
   guard     a condition of an if, or one side of &&, that always holds
 Which expressions are integers only the compiler knows: `shifted` leaves others as they are and says so. What the emulator
 doesn't compile has no sites, nor have its own checks (LATHE_EXPECT), nor the bits of values: what goes into a fragment's
-registers, what is rounded, packed or cast.
+registers, what a float starts with, what is rounded, packed or cast.
 
 A tokenizer that knows how clang-format sets the text is enough: a comparison has spaces around it, template arguments
 have none.
@@ -203,6 +203,7 @@ class Finder:
             while self.at(target) in ("]", ")"):
                 target = self.pair[target] - 1
             value = self.at(i + 1) in VALUES or self.at(target - 1) == "." and self.at(target) in REGISTERS
+            value = value or self.declares_float(target)
             if self.at(i + 1) != "{" and not (text == "=" and self.at(i + 1) in ("[",)) and not value:
                 self.add("place", function, i + 1, end, f"{self.at(target)} {text} ")
         elif text in ("<", ">", "<=", ">=") and i not in self.pair and self.spaced(i) and self.spaced(i + 1):
@@ -216,6 +217,12 @@ class Finder:
             self.add("result", function, i + 1, self.run_end(i + 1, last, {";"}), "return ")
         elif text == "&&":
             self.find_guards(i, last, function)
+
+    def declares_float(self, i):
+        """Whether the statement of token i begins with that type."""
+        while self.at(i - 1) not in (";", "(", "{", "}", ""):
+            i = min(i - 1, self.pair.get(i - 1, i - 1))
+        return self.at(i + (self.at(i) == "const")) == "float"
 
     def find_call(self, i, function):
         close = self.pair[i]

@@ -146,7 +146,7 @@ template <class Op> struct Attention {
   LATHE_DEVICE bool visible(index query, index key) const {
     bool result = true;
     if constexpr (Op::kCausal)
-      result = result && key <= query + offset;
+      result = key <= query + offset;
     if constexpr (Op::kWindow)
       result = result && key > query + offset - op.window();
     return result;
@@ -227,6 +227,7 @@ template <class Op> struct Attention {
 
   /// The row of a query that may see nothing, by a warp.
   LATHE_DEVICE void store_unseen(index query) const {
+    LATHE_EXPECT(query < queries);
     for (index c = lane(); c < Op::kWidth; c += 32) {
       index column = kvHead * Op::kWidth + c;
       float result = 0;
@@ -260,31 +261,28 @@ template <class Op> struct Attention {
   LATHE_DEVICE void store(const State &state) const {
     index query = first + warp() * 16 + lane() / 4;
     float inverse[2];
-    u32 unseen[2] = {};
+    u32 seen[2] = {~0u, ~0u}; // four bits for each row
 #pragma unroll
     for (u32 r = 0; r < 2; ++r) {
       float total = state.total[r];
       total += shuffle_xor(total, 1);
       total += shuffle_xor(total, 2);
       inverse[r] = 1 / total;
-      if constexpr (kRestricted) {
-        u32 seen = ballot(state.seen[r]);
-        for (u32 g = 0; g < 8; ++g)
-          unseen[r] |= (seen >> (4 * g) & 15) ? 0 : 1u << g;
-      }
+      if constexpr (kRestricted)
+        seen[r] = ballot(state.seen[r]);
     }
 #pragma unroll
     for (u32 j = 0; j < kSums; ++j)
 #pragma unroll
       for (u32 q = 0; q < 4; ++q) {
         index i = query + q / 2 * 8, column = j * 8 + lane() % 4 * 2 + q % 2;
-        if (i < queries && column < Op::kWidth && !(unseen[q / 2] >> (lane() / 4) & 1))
+        if (i < queries && column < Op::kWidth && seen[q / 2] >> lane() / 4 * 4 & 15)
           op.store(batch, i, head * Op::kWidth + column, state.sums[j][q] * inverse[q / 2]);
       }
     if constexpr (kRestricted)
       for (u32 r = 0; r < 16; ++r) {
         index i = first + warp() * 16 + r;
-        if (i < queries && ((r < 8 ? unseen[0] : unseen[1]) >> (r % 8) & 1))
+        if (i < queries && !((r < 8 ? seen[0] : seen[1]) >> r % 8 * 4 & 15))
           store_unseen(i);
       }
   }

@@ -153,9 +153,7 @@ template <class Group> struct Hopper {
     for (u32 i = 0; i < steps; ++i, ++state.step) {
       u32 stage = state.step % kStages;
       mbarrier_wait(full(stage), state.step / kStages % 2);
-#pragma unroll
-      for (u32 anchor = 0; anchor < kAnchors; ++anchor)
-        wgmma_pin(sums[anchor]);
+      wgmma_pin(sums);
       wgmma_fence();
       multiply(sums, stage * Tile::kStage);
       wgmma_commit();
@@ -165,9 +163,7 @@ template <class Group> struct Hopper {
         mbarrier_arrive(empty((state.step - 1) % kStages));
     }
     wgmma_wait<0>();
-#pragma unroll
-    for (u32 anchor = 0; anchor < kAnchors; ++anchor)
-      wgmma_pin(sums[anchor]);
+    wgmma_pin(sums);
     if (lane() == 0)
       mbarrier_arrive(empty((state.step - 1) % kStages));
     store(t, sums);

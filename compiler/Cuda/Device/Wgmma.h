@@ -156,6 +156,11 @@ template <int Count> LATHE_DEVICE void wgmma_pin([[maybe_unused]] float (&d)[Cou
     asm volatile("" : "+f"(d[i])::"memory");
 #endif
 }
+template <int Products, int Count> LATHE_DEVICE void wgmma_pin(float (&d)[Products][Count]) {
+#pragma unroll
+  for (int i = 0; i < Products; ++i)
+    wgmma_pin(d[i]);
+}
 
 // d = a * b, plus d where `accumulate`. T is f16 or bf16, N a multiple of 32, or 8 or 16.
 template <int N, class T, bool TransposedA = false, bool TransposedB = false>
