@@ -206,7 +206,10 @@ struct Mask {
   bool far = false;    // sequences of several tiles
   bool left = false;   // the padding comes first: causal queries in it see nothing
   double range = 2;    // of queries and keys
+  bool behind = false; // with a cache: queries see one key less than there are up to them, the very first none
 };
+
+std::string offsetOf(const Mask &mask) { return mask.behind ? "past - 1" : mask.cached ? "past" : "0"; }
 
 /// Query, key, value, and the mask's operands; key and value have `past + sequence` rows where cached.
 SmallVector<Value> attentionOperands(CaseBuilder &b, const Mask &mask, int64_t heads, int64_t kvHeads, int64_t width,
@@ -261,9 +264,8 @@ Value decompose(CaseBuilder &b, ArrayRef<Value> operands, const Mask &mask, int6
   if (mask.padding)
     both(b.op("reshape", {operands.back()}, b.type("batch, 1, 1, " + keys, "i1")));
   if (mask.causal || mask.window) {
-    // i + offset, for offset = keys - sequence
-    Value i = b.op("iota", {}, b.type("sequence", "i64"),
-                   mask.cached ? "start = #tfm.dims<past>, step = 1 : i64" : "start = #tfm.dims<0>, step = 1 : i64");
+    // i + offset
+    Value i = b.op("iota", {}, b.type("sequence", "i64"), "start = #tfm.dims<" + offsetOf(mask) + ">, step = 1 : i64");
     i = b.op("reshape", {i}, b.type("sequence, 1", "i64"));
     Value j = b.op("iota", {}, b.type(keys, "i64"), "start = #tfm.dims<0>, step = 1 : i64");
     if (mask.causal)
@@ -300,6 +302,8 @@ void addAttention(std::vector<Case> &cases, const char *name, Mask mask, int64_t
     os << ", causal";
   if (mask.window)
     os << ", window = " << mask.window << " : i64";
+  if (mask.behind)
+    os << ", offset = #tfm.dims<" << offsetOf(mask) << ">";
   if (mask.softcap > 0)
     os << ", softcap = " << llvm::format("%.17e", mask.softcap) << " : f64";
   std::string extra = attributes;
@@ -371,7 +375,7 @@ void addAttentions(std::vector<Case> &cases) {
   none.far = both.far = softcap.far = window.far = true;
   addAttention(cases, "far", none, 2, 1, 64, 64);
   addAttention(cases, "far_wide", none, 1, 1, 160, 224);
-  addAttention(cases, "far_widest", none, 1, 1, 224, 144);
+  addAttention(cases, "far_widest", none, 1, 1, 224, 208); // one stage of queries on sm_90a
   addAttention(cases, "far_causal_padding", both, 2, 2, 64, 48);
   both.left = true;
   both.maskedRow = "zero";
@@ -387,6 +391,9 @@ void addAttentions(std::vector<Case> &cases) {
   none.far = both.far = softcap.far = window.far = false;
   causal.cached = window.cached = both.cached = true;
   addAttention(cases, "cached", causal, 4, 2, 16, 16);
+  causal.behind = true;
+  causal.maskedRow = "zero";
+  addAttention(cases, "cached_behind", causal, 2, 2, 16, 16);
   addAttention(cases, "cached_window", window, 2, 2, 16, 16);
   addAttention(cases, "cached_padding", both, 2, 2, 16, 16);
 }
@@ -494,37 +501,42 @@ void addOthers(std::vector<Case> &cases) {
     }
   std::vector<Binding> padded = kTokens;
   padded.push_back({{"batch", 1}, {"sequence", 64}}); // two tiles of rows, all of which are read
-  cases.push_back({"padded_encoder",
-                   [](CaseBuilder &b) -> SmallVector<Value> { // of a layer, rows of padding aren't computed
-                     RankedTensorType rows = b.type("batch, sequence, 64");
-                     Value x = b.input("batch, sequence, 64"),
-                           mask = b.input("batch, sequence", "i64", {Fill::Prefixes});
-                     Value keep = b.map("compare", {mask, b.constant("dense<0> : tensor<i64>")}, "i1",
-                                        "predicate = #tfm.predicate<ne>");
-                     auto linear = [&](Value input, const char *weight, const char *result) {
-                       return b.op("linear", {input, b.weight(weight, 0.3)}, b.type(result));
-                     };
-                     auto norm = [&](Value input) {
-                       return b.op("layer_norm", {b.map("add", {input, x})}, rows,
-                                   "epsilon = 1.0e-5 : f64, operandSegmentSizes = array<i32: 1, 0, 0>");
-                     };
-                     SmallVector<Value> heads;
-                     for (int i = 0; i < 3; ++i)
-                       heads.push_back(linear(x, "64, 64", "batch, sequence, 64"));
-                     heads.push_back(keep);
-                     Value seen = b.op("attention", heads, rows,
-                                       "heads = 2 : i64, kv_heads = 2 : i64, scale = 0.2 : f64, masked_row = "
-                                       "#tfm.masked_row<mean>, operandSegmentSizes = array<i32: 1, 1, 1, 0, 1>");
-                     Value y = norm(linear(seen, "64, 64", "batch, sequence, 64"));
-                     Value wide = b.map("gelu", {linear(y, "64, 96", "batch, sequence, 96")});
-                     y = norm(linear(wide, "96, 64", "batch, sequence, 64"));
-                     Value weights = b.op("cast", {mask}, b.type("batch, sequence"));
-                     return {b.op("mean_pool", {y, weights}, b.type("batch, 64"), "floor = 1.0e-9 : f64")};
-                   },
-                   padded, 200});
-  cases.push_back(cases.back());
-  cases.back().name = "encoder_far_padded"; // tiles of padding alone
-  cases.back().bindings = {{{"batch", 2}, {"sequence", 300}}};
+  struct Padding {
+    const char *name;
+    Fill::Kind kind;
+    std::vector<Binding> bindings;
+  };
+  // In the far one tiles of padding alone lie behind others, in the left one before another.
+  for (const Padding &padding : {Padding{"padded_encoder", Fill::Prefixes, padded},
+                                 Padding{"encoder_far_padded", Fill::Prefixes, {{{"batch", 2}, {"sequence", 300}}}},
+                                 Padding{"encoder_left_padded", Fill::Suffixes, {{{"batch", 1}, {"sequence", 129}}}}})
+    cases.push_back({padding.name,
+                     [kind = padding.kind](CaseBuilder &b) -> SmallVector<Value> { // rows of padding aren't computed
+                       RankedTensorType rows = b.type("batch, sequence, 64");
+                       Value x = b.input("batch, sequence, 64"), mask = b.input("batch, sequence", "i64", {kind});
+                       Value keep = b.map("compare", {mask, b.constant("dense<0> : tensor<i64>")}, "i1",
+                                          "predicate = #tfm.predicate<ne>");
+                       auto linear = [&](Value input, const char *weight, const char *result) {
+                         return b.op("linear", {input, b.weight(weight, 0.3)}, b.type(result));
+                       };
+                       auto norm = [&](Value input) {
+                         return b.op("layer_norm", {b.map("add", {input, x})}, rows,
+                                     "epsilon = 1.0e-5 : f64, operandSegmentSizes = array<i32: 1, 0, 0>");
+                       };
+                       SmallVector<Value> heads;
+                       for (int i = 0; i < 3; ++i)
+                         heads.push_back(linear(x, "64, 64", "batch, sequence, 64"));
+                       heads.push_back(keep);
+                       Value seen = b.op("attention", heads, rows,
+                                         "heads = 2 : i64, kv_heads = 2 : i64, scale = 0.2 : f64, masked_row = "
+                                         "#tfm.masked_row<mean>, operandSegmentSizes = array<i32: 1, 1, 1, 0, 1>");
+                       Value y = norm(linear(seen, "64, 64", "batch, sequence, 64"));
+                       Value wide = b.map("gelu", {linear(y, "64, 96", "batch, sequence, 96")});
+                       y = norm(linear(wide, "96, 64", "batch, sequence, 64"));
+                       Value weights = b.op("cast", {mask}, b.type("batch, sequence"));
+                       return {b.op("mean_pool", {y, weights}, b.type("batch, 64"), "floor = 1.0e-9 : f64")};
+                     },
+                     padding.bindings, 200});
   cases.push_back({"embedding",
                    [](CaseBuilder &b) -> SmallVector<Value> {
                      Value ids = b.input("batch, sequence", "i64", {Fill::Uniform, -50, 50});
