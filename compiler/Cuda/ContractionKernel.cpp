@@ -598,7 +598,12 @@ void ContractionWriter::write() {
     writeGroup(i, anchors);
 
   // The function: large tiles where there are enough of them to fill the device, small ones else.
-  std::string text, total;
+  std::string text, total, columnTiles;
+  bool coded = w.tile.wgmma && schedule::isInteger(first); // the left side, by Device/HopperCodes.h
+  if (coded)
+    text +=
+        "  const auto codes = global(static_cast<u32 *>(workspace), CodedRows::words(kernel.rows(), kernel.depth()));\n"
+        "  workspace = codes.pointer + CodedRows::words(kernel.rows(), kernel.depth());\n";
   if (w.plan.wholeRows) {
     text += "  const index total = 0";
     for (size_t i = 0; i < w.plan.anchors.size(); ++i)
@@ -618,7 +623,9 @@ void ContractionWriter::write() {
     if (!groupMaps[i].empty())
       text += ", {" + groupMaps[i] + "}";
     text += "};\n";
-    total += (i ? " + " : "") + ("Large<" + w.name + "_Group" + id + ">::tiles(group" + id + ")");
+    std::string tiles = "Large<" + w.name + "_Group" + id + ">::";
+    total += (i ? " + " : "") + tiles + "tiles(group" + id + ")";
+    columnTiles += (i ? " + " : "") + tiles + "column_tiles(group" + id + ")";
   }
   auto large = [&] {
     std::string calls;
@@ -630,8 +637,13 @@ void ContractionWriter::write() {
     std::string calls = "      HopperState state;\n", begin = "0";
     for (size_t i = 0; i < groups.size(); ++i) {
       std::string group = w.name + "_Group" + std::to_string(i), name = "group" + std::to_string(i);
+      std::string tiles = " + Large<" + group + ">::tiles(" + name + ")";
+      if (coded) {
+        group = "Coded<" + group + ">";
+        name = group + "{" + name + ", rows}";
+      }
       calls += "      Hopper<" + group + ">::run<" + produces + ">(" + name + ", " + begin + ", state);\n";
-      begin += " + Large<" + group + ">::tiles(" + name + ")";
+      begin += tiles;
     }
     return calls;
   };
@@ -642,12 +654,17 @@ void ContractionWriter::write() {
             std::string(w.tile.wgmma ? "    if (thread() >= 256)\n      return;\n" : "") +
             shareTiles("Skinny", groups.size()) + "  } else ";
   text += "if (" + total + " >= " + std::to_string(w.tile.many) + ") {\n";
-  if (w.tile.wgmma) // producers that decode need more registers
+  if (coded)
+    text += "    const CodedRows rows{codes, kernel.rows(), kernel.depth(), " + columnTiles +
+            "};\n    rows.fill(group0);\n";
+  if (w.tile.wgmma) { // producers that decode, or copy codes word by word, need more registers
+    bool more = unpacks || coded;
     text += "    Hopper<" + w.name + "_Group0>::start();\n    if (thread() < 128) {\n      set_max_registers<" +
-            (unpacks ? "88" : "56") + ">(false);\n" + hopper("true") + "    } else {\n      set_max_registers<" +
-            (unpacks ? "208" : "224") + ">(true);\n" + hopper("false") + "    }\n";
-  else
+            (more ? "88" : "56") + ">(false);\n" + hopper("true") + "    } else {\n      set_max_registers<" +
+            (more ? "208" : "224") + ">(true);\n" + hopper("false") + "    }\n";
+  } else {
     text += large();
+  }
   text += most + shareTiles("Small", groups.size()) + "  }\n";
   w.body += text;
 }

@@ -32,9 +32,8 @@ struct Formulas {
   Dim blocks = 1, workspace = 0;
 };
 
-bool hasWgmma(StringRef target, Type element) {
-  return target.ends_with(":sm_90a") && (element.isF16() || element.isBF16());
-}
+bool hasWgmma(StringRef target) { return target.ends_with(":sm_90a"); }
+bool hasWgmma(StringRef target, Type element) { return hasWgmma(target) && (element.isF16() || element.isBF16()); }
 /// Products of small floats.
 bool hasFloat8(StringRef target) {
   return llvm::any_of(ArrayRef<StringRef>{":sm_89", ":sm_90a", ":sm_100a", ":sm_120a"},
@@ -92,7 +91,10 @@ Formulas scheduleContraction(const KernelPlan &plan, StringRef target, CudaTile 
     Contraction c = *getContraction(op);
     return isSparse(c) && isDecoded(c);
   });
-  tile.wgmma = hasWgmma(target, element) && !first.activation && !sparse && depth && *depth > 0 && buffers <= 64 * 1024;
+  bool codes =
+      hasWgmma(target) && llvm::all_of(plan.anchors, [](Operation *op) { return isInteger(*getContraction(op)); });
+  tile.wgmma = (codes || (hasWgmma(target, element) && !first.activation && !sparse)) && depth && *depth > 0 &&
+               buffers <= 64 * 1024;
   tile.shared = tile.wgmma ? kHopperShared : kContractionShared + (first.activation ? kRowScales : 0);
   tile.shared = std::max(tile.shared, buffers);
   if (tile.wgmma) {
@@ -117,6 +119,9 @@ Formulas scheduleContraction(const KernelPlan &plan, StringRef target, CudaTile 
       anchors = std::max(anchors, group.anchors.size());
     formulas.workspace = Dim(4) * (Dim(kShareBlocks) + parts * Dim(static_cast<int64_t>(2048 * anchors)));
   }
+  if (codes && tile.wgmma) // in front, the left side's codes: Device/HopperCodes.h
+    formulas.workspace =
+        formulas.workspace + Dim(16) + first.m * Dim(static_cast<int64_t>(llvm::alignTo(*depth, 16)) + 16);
   return formulas;
 }
 } // namespace

@@ -92,6 +92,17 @@ void addActivations(std::vector<Case> &cases) {
                      return {b.op("linear", {x, b.weight("17, 33", 1, perColumn(8, 17))}, b.type("n, 33"), kDynamic)};
                    },
                    kRows, 17});
+  cases.push_back({"linear_dynamic_padded", // rows that nobody reads; tiles of rows and columns
+                   [](CaseBuilder &b) -> SmallVector<Value> {
+                     Value x = b.input("batch, sequence, 150"),
+                           mask = b.input("batch, sequence", "i64", {Fill::Prefixes});
+                     Value y = b.op("linear", {x, b.weight("150, 136", 1, perColumn(8, 150)), b.weight("136")},
+                                    b.type("batch, sequence, 136"), kDynamic);
+                     Value weights = b.op("cast", {mask}, b.type("batch, sequence"));
+                     return {b.op("mean_pool", {y, weights}, b.type("batch, 136"), "floor = 1.0e-9 : f64")};
+                   },
+                   {{{"batch", 1}, {"sequence", 7}}, {{"batch", 3}, {"sequence", 100}}},
+                   150});
   // So long a K that blocks of a device share it, and two products in an epilogue.
   for (const std::string &weight :
        {perColumn(8, 1100), std::string("#tfm.int<bits = 4, block = [32, 1], scale = f16>")})

@@ -29,8 +29,8 @@ from sites import SUPPORT, find_sites, write_mutants
 HERE = pathlib.Path(__file__).resolve().parent
 DEVICE = HERE.parents[1] / "compiler" / "Cuda" / "Device"
 # Primitives are tested on their own (test/unit/cuda-sim); these are built of them.
-SKELETONS = ["Map.h", "Rows.h", "Fragments.h", "Panels.h", "Contraction.h", "Skinny.h", "Sparse.h", "Hopper.h", "Attention.h",
-             "HopperAttention.h"]
+SKELETONS = ["Map.h", "Rows.h", "Fragments.h", "Panels.h", "Contraction.h", "Skinny.h", "Sparse.h", "Hopper.h", "HopperCodes.h",
+             "Attention.h", "HopperAttention.h"]
 # Names of cases, with a precision and a device: few, fast, and such that together they reach everything. The first ones
 # are those of a sampled run; what they don't catch there is tried on the others.
 SAMPLED = """
@@ -59,6 +59,7 @@ linear_dynamic_int8_387 linear_dynamic_int8_17 linear_dynamic_int4_64 linear_sta
 linear_dynamic_residual_norm_int8 linear_dynamic_int8_deep linear_of_int4 linear_of_int8_zero/fp16
 layer_norm_7 softmax_2 reduce_prod_f32_n, reduce_min_f32_n,
 packed_int4_zero_f16/fp16 packed_int8_f32/fp16 packed_odd_int4_zero_bf16/fp16 packed_deep_swiglu_e4m3/fp16
+linear_dynamic_padded/fp32/:sm_90a linear_dynamic_int8_deep/fp32/:sm_90a linear_dynamic_shared_input_int8/fp32/:sm_90a
 packed_padded/fp16 packed_mixed_e4m3/fp16 packed_wide/fp16/:sm_90a sparse_plain/fp16 sparse_int8/fp16
 sparse_swiglu_sparse/fp16 linear_float8_wide/fp32/:sm_89
 """.split()

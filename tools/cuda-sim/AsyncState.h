@@ -35,13 +35,13 @@ struct WgmmaProduct {
   u32 firstRow;     // of A, of this warp
   u32 time;
   u32 registers[32][4];
-  const float *accumulator; // lane 0's d
+  const void *accumulator; // lane 0's d
 };
 // The registers of d, while products are under way to them.
 struct WgmmaAccumulator {
-  float *registers[32];
-  u32 count; // of each lane
-  std::vector<float> values;
+  void *registers[32];
+  u32 count;               // of each lane
+  std::vector<u32> values; // their bits
   u32 underWay = 0;
   Site site;
 };

@@ -18,7 +18,10 @@ struct Operand {
   Operand(u64 descriptor, SimType type, bool transposed)
       : start((descriptor & 0x3fff) << 4), leading((descriptor >> 16 & 0x3fff) << 4),
         stride((descriptor >> 32 & 0x3fff) << 4), swizzleBits((4 - u32(descriptor >> 62)) % 4),
-        values(type == SimType::tf32 ? 4 : 8), transposed(transposed) {}
+        values(type == SimType::tf32 ? 4
+               : type >= SimType::u8 ? 16
+                                     : 8),
+        transposed(transposed) {}
 
   // Calls chunk(address, i, k) for the 16-byte chunks of rows [first, first + count) of m or n: the chunk's first value
   // is of row i and column k, the next ones are of the next columns, or rows if transposed.
@@ -66,6 +69,8 @@ void checkReads(const Operand &operand, u32 first, u32 count, u32 firstThread, u
 }
 
 float value(const u8 *at, SimType type) {
+  if (type == SimType::u8 || type == SimType::s8)
+    return type == SimType::u8 ? float(*at) : float(static_cast<signed char>(*at));
   if (type == SimType::tf32) {
     u32 bits;
     memcpy(&bits, at, 4);
@@ -88,15 +93,23 @@ void gather(const Operand &operand, SimType type, u32 first, u32 count, u32 pitc
   });
 }
 
-// sum (16 x n) += a (k x 16, transposed) * b (k x n)
-__attribute__((target_clones("avx2", "default"))) void multiply(float *sum, const float *a, const float *b, u32 n,
-                                                                u32 depth) {
+// sum (16 x n) += a (k x 16, transposed) * b (k x n). Products of codes are exact, and their sums are whole.
+template <class Sum>
+__attribute__((always_inline)) inline void addProduct(Sum *sum, const float *a, const float *b, u32 n, u32 depth) {
   for (u32 i = 0; i < 16; ++i)
     for (u32 k = 0; k < depth; ++k) {
       float factor = a[k * 16 + i];
       for (u32 j = 0; j < n; ++j)
-        sum[i * n + j] += factor * b[k * n + j];
+        sum[i * n + j] += Sum(factor * b[k * n + j]);
     }
+}
+__attribute__((target_clones("avx2", "default"))) void multiply(float *sum, const float *a, const float *b, u32 n,
+                                                                u32 depth) {
+  addProduct(sum, a, b, n, depth);
+}
+__attribute__((target_clones("avx2", "default"))) void multiply(int *sum, const float *a, const float *b, u32 n,
+                                                                u32 depth) {
+  addProduct(sum, a, b, n, depth);
 }
 
 // Where lane and register of d lie in the warp's 16 rows.
@@ -104,9 +117,9 @@ u32 place(u32 lane, u32 i, u32 n) { return (lane / 4 + i / 2 % 2 * 8) * n + i / 
 
 void fillA(const WgmmaProduct &product, float *a) {
   if (!product.inRegisters)
-    return gather(Operand(product.what.a, product.what.type, product.what.transposedA), product.what.type,
+    return gather(Operand(product.what.a, product.what.typeA, product.what.transposedA), product.what.typeA,
                   product.firstRow, 16, 16, a);
-  bool wide = product.what.type == SimType::tf32;
+  bool wide = product.what.typeA == SimType::tf32;
   for (u32 lane = 0; lane < 32; ++lane)
     for (u32 r = 0; r < 4; ++r) {
       u32 row = lane / 4 + r % 2 * 8, word = lane % 4 + r / 2 * 4, bits = product.registers[lane][r];
@@ -116,23 +129,31 @@ void fillA(const WgmmaProduct &product, float *a) {
       }
       for (u32 half = 0; half < 2; ++half, bits >>= 16) {
         u16 low = bits;
-        a[(2 * word + half) * 16 + row] = value(reinterpret_cast<const u8 *>(&low), product.what.type);
+        a[(2 * word + half) * 16 + row] = value(reinterpret_cast<const u8 *>(&low), product.what.typeA);
       }
     }
 }
 
-void compute(const WgmmaProduct &product, WgmmaAccumulator &to) {
-  static float a[16 * 16], b[16 * 256], sum[16 * 256];
+template <class Sum> void computeSums(const WgmmaProduct &product, WgmmaAccumulator &to) {
+  static float a[16 * 32], b[32 * 256];
+  static Sum sum[16 * 256];
   u32 n = product.what.n;
   fillA(product, a);
-  gather(Operand(product.what.b, product.what.type, product.what.transposedB), product.what.type, 0, n, n, b);
+  Operand right(product.what.b, product.what.typeB, product.what.transposedB);
+  gather(right, product.what.typeB, 0, n, n, b);
   for (u32 lane = 0; lane < 32; ++lane)
     for (u32 i = 0; i < n / 2; ++i)
-      sum[place(lane, i, n)] = product.what.accumulate ? to.values[lane * (n / 2) + i] : 0;
-  multiply(sum, a, b, n, product.what.type == SimType::tf32 ? 8 : 16);
+      sum[place(lane, i, n)] = product.what.accumulate ? device::bit_cast<Sum>(to.values[lane * (n / 2) + i]) : Sum(0);
+  multiply(sum, a, b, n, 2 * right.values);
   for (u32 lane = 0; lane < 32; ++lane)
     for (u32 i = 0; i < n / 2; ++i)
-      to.values[lane * (n / 2) + i] = sum[place(lane, i, n)];
+      to.values[lane * (n / 2) + i] = device::bit_cast<u32>(sum[place(lane, i, n)]);
+}
+void compute(const WgmmaProduct &product, WgmmaAccumulator &to) {
+  if (product.what.typeB == SimType::s8)
+    computeSums<int>(product, to);
+  else
+    computeSums<float>(product, to);
 }
 
 // The threads' registers get the values.
@@ -145,7 +166,7 @@ void checkUntouched(const WgmmaAccumulator &accumulator, u32 firstThread) {
   for (u32 lane = 0; lane < 32; ++lane)
     for (u32 i = 0; i < accumulator.count; ++i) {
       u32 bits;
-      memcpy(&bits, accumulator.registers[lane] + i, 4);
+      memcpy(&bits, static_cast<const u32 *>(accumulator.registers[lane]) + i, 4);
       if (bits == poison)
         continue;
       sim_state.thread = firstThread + lane;
@@ -200,11 +221,11 @@ void issue(Warp &w, Site site) {
 
   u32 stamp = Block::stamp(b.tensorActor(warp), product.time);
   if (!what.registers) {
-    checkDescriptor(what.a, "A", what.type, what.transposedA, site);
-    checkReads(Operand(what.a, what.type, what.transposedA), product.firstRow, 16, warp * 32, stamp, site);
+    checkDescriptor(what.a, "A", what.typeA, what.transposedA, site);
+    checkReads(Operand(what.a, what.typeA, what.transposedA), product.firstRow, 16, warp * 32, stamp, site);
   }
-  checkDescriptor(what.b, "B", what.type, what.transposedB, site);
-  checkReads(Operand(what.b, what.type, what.transposedB), 0, what.n, warp * 32, stamp, site);
+  checkDescriptor(what.b, "B", what.typeB, what.transposedB, site);
+  checkReads(Operand(what.b, what.typeB, what.transposedB), 0, what.n, warp * 32, stamp, site);
 
   auto found = std::find_if(own.accumulators.begin(), own.accumulators.end(),
                             [&](const WgmmaAccumulator &a) { return a.registers[0] == what.d; });
@@ -226,7 +247,7 @@ void issue(Warp &w, Site site) {
     deliver(*found);
   } else {
     for (u32 lane = 0; lane < 32; ++lane)
-      std::fill_n(reinterpret_cast<u32 *>(found->registers[lane]), found->count, poison);
+      std::fill_n(static_cast<u32 *>(found->registers[lane]), found->count, poison);
   }
   own.products.push_back(product);
 }

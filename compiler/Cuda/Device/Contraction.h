@@ -12,6 +12,7 @@
 //   codes<anchor>()                                         of a right side of packed panels: its PanelCodes
 //   sparse<anchor>()                                        of one of sparse panels
 //   column_scale(anchor, column), code_sum(anchor, column)  of a right side whose codes are multiplied
+//   row_scale(row)                                          of a left side that lies in memory in codes (HopperCodes.h)
 //   lhs_address(batch, row, k, elements), rhs_address<anchor>(batch, row of memory, place in it, elements)
 //   reads(row); store(batch, row, column, sums)            row of all batches
 //   tile_columns<kColumns>(), finish(team, warp, row)       with kWhole: of all groups; a row of the results
@@ -30,6 +31,7 @@ enum class Source {
 /// The threads that work on something together.
 struct Everybody {
   static constexpr u32 kThreads = 256;
+  static constexpr bool kForWgmma = false; // what they load
   static LATHE_DEVICE u32 rank() { return thread(); }
   static LATHE_DEVICE void sync() { sync_block(); }
 };
@@ -162,23 +164,25 @@ struct Contraction {
     return x;
   }
 
-  /// What the tile's rows are quantized with: a row a warp.
+  /// What a row is quantized with, by a warp.
+  LATHE_DEVICE RowScale find_scale(index from) const {
+    float lo = 0, hi = 0;
+    if (Activation::kRange && from >= 0) {
+      for (index k = lane() * 4; k < depth; k += 128) {
+        Vector<float, 4> x = lhs_run(from, k);
+        for (int j = 0; j < 4; ++j) {
+          lo = minimum(lo, x[j]);
+          hi = maximum(hi, x[j]);
+        }
+      }
+      lo = Warp().template reduce<Minimum>(lo);
+      hi = Warp().template reduce<Maximum>(hi);
+    }
+    return Activation::get(lo, hi);
+  }
   LATHE_DEVICE void find_scales() const {
     for (u32 i = warp(); i < kTileRows; i += kWarps) {
-      float lo = 0, hi = 0;
-      index from = row(i);
-      if (Activation::kRange && from >= 0) {
-        for (index k = lane() * 4; k < depth; k += 128) {
-          Vector<float, 4> x = lhs_run(from, k);
-          for (int j = 0; j < 4; ++j) {
-            lo = minimum(lo, x[j]);
-            hi = maximum(hi, x[j]);
-          }
-        }
-        lo = Warp().template reduce<Minimum>(lo);
-        hi = Warp().template reduce<Maximum>(hi);
-      }
-      RowScale by = Activation::get(lo, hi);
+      RowScale by = find_scale(row(i));
       if (lane() == 0)
         scales().store(i, {by.scale, by.inverse, by.zero, 0});
     }
@@ -210,7 +214,7 @@ struct Contraction {
         u32 r = i / 8, c = i % 8;
         index from = row(r), at = k + c * kChunk;
         bool inside = from >= 0 && at < depth;
-        cp_async_16(shared<T>(tile + swizzle<128>(r, c * 16)).address(0),
+        cp_async_16(shared<u32>(tile + swizzle<128>(r, c * 16)).address(0),
                     group.lhs_address(batch, inside ? from : 0, inside ? at : 0, inside ? kChunk : 0), inside ? 16 : 0);
       }
     } else {
@@ -255,6 +259,17 @@ struct Contraction {
             group.template rhs_address<kAnchor>(batch, inside ? p * depth + k + d : 0, c * kChunk, inside ? kChunk : 0);
         cp_async_16(shared<T>(tile + across<kDepth>(d, panel * 16 * sizeof(T) + c * 16)).address(0), from,
                     inside ? 16 : 0);
+      }
+    } else if constexpr (Group::kRhs == Source::Quads && Threads::kForWgmma) {
+      // A column in a row, word by word. A warp copies four words of eight columns: whole sectors into all banks.
+      index quads = divide(depth + 3, 4);
+      for (u32 i = Threads::rank(); i < kDepth / 4 * kColumns; i += kThreads) {
+        u32 d = i / 8 % (kDepth / 4), n = i / 8 / (kDepth / 4) * 8 + i % 8;
+        index p = (column + n) / 16, quad = k / 4 + d;
+        bool inside = quad < quads && p * 16 < columns;
+        const T *from =
+            group.template rhs_address<kAnchor>(batch, inside ? p * quads + quad : 0, n % 16 * 4, inside ? 4 : 0);
+        cp_async_4(shared<u32>(tile + swizzle<128>(n, d * 4)).address(0), from, inside ? 4 : 0);
       }
     } else if constexpr (Group::kRhs == Source::Quads) {
       index quads = divide(depth + 3, 4);

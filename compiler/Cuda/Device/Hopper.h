@@ -1,13 +1,14 @@
-// Products of matrices of 16 bits on sm_90a: persistent blocks of three warpgroups. The first one brings steps of K
-// into a ring of stages, the other two multiply 64 rows each by wgmma and run the epilogue while the next tile's stages
-// arrive. Rows may be gathered (those that are read), which TMA can't do: the producers copy by cp.async and hand a
-// stage over through the async proxy. A Group is as in Contraction.h.
+// Products of matrices of 16 bits, or of codes, on sm_90a: persistent blocks of three warpgroups. The first one brings
+// steps of K into a ring of stages, the other two multiply 64 rows each by wgmma and run the epilogue while the next
+// tile's stages arrive. Rows may be gathered (those that are read), which TMA can't do: the producers copy by cp.async
+// and hand a stage over through the async proxy. A Group is as in Contraction.h.
 #if defined(LATHE_CUDA_SIM) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
 namespace device {
 
 /// The first warpgroup.
 struct Producers {
   static constexpr u32 kThreads = 128;
+  static constexpr bool kForWgmma = true;
   static LATHE_DEVICE u32 rank() { return thread(); }
   static LATHE_DEVICE void sync() { sync_named(1, kThreads); }
 };
@@ -21,6 +22,7 @@ template <class Group> struct Hopper {
   static constexpr u32 kStages = 4, kLag = 2; // stages; of a producer, steps under way
   using Tile = Contraction<Group, 128, 128, 2, kStages, Producers>;
   using T = typename Tile::T;
+  using Sum = typename Tile::Math::Sum;
   static constexpr u32 kColumns = Tile::kColumns, kAnchors = Group::kAnchors;
   static constexpr u32 kPitchSums = kColumns + 4;
   // Behind the stages: barriers, a word, two lists of rows with their counts, the sums of two warpgroups.
@@ -119,24 +121,27 @@ template <class Group> struct Hopper {
     }
   }
 
-  static LATHE_DEVICE Shared<float> sum(u32 anchor, u32 r, u32 c) {
+  static LATHE_DEVICE Shared<Sum> sum(u32 anchor, u32 r, u32 c) {
     u32 group = warp() / 4 - 1;
-    return shared<float>(kSums + (((group * kAnchors + anchor) * 64 + r) * kPitchSums + c) * 4);
+    return shared<Sum>(kSums + (((group * kAnchors + anchor) * 64 + r) * kPitchSums + c) * 4);
   }
 
-  static LATHE_DEVICE void multiply(float (&sums)[kAnchors][kColumns / 2], u32 stage) {
+  static LATHE_DEVICE void multiply(Sum (&sums)[kAnchors][kColumns / 2], u32 stage) {
     constexpr bool kAcross = Tile::kAcross;
-    u32 a = shared<T>(stage + (warp() / 4 - 1) * 64 * 128).address(0);
+    u32 a = shared<u32>(stage + (warp() / 4 - 1) * 64 * 128).address(0);
 #pragma unroll
     for (u32 k = 0; k < 4; ++k)
 #pragma unroll
       for (u32 anchor = 0; anchor < kAnchors; ++anchor) {
         // Rows of 128 bytes, eight of them a group; across, groups of 64 columns follow each other behind all of K.
-        u32 b = shared<T>(stage + Tile::kTileA + anchor * Tile::kTileB).address(0);
+        u32 b = shared<u32>(stage + Tile::kTileA + anchor * Tile::kTileB).address(0);
         u64 left = wgmma_descriptor(a + k * 32, 16, 1024, Swizzle::bytes128);
         u64 right =
             wgmma_descriptor(b + k * (kAcross ? 2048 : 32), kAcross ? Tile::kDepth * 128 : 16, 1024, Swizzle::bytes128);
-        wgmma_m64k16<int(kColumns), T, false, kAcross>(sums[anchor], left, right, true);
+        if constexpr (Tile::kCodes)
+          wgmma_m64k32<int(kColumns)>(sums[anchor], left, right, true);
+        else
+          wgmma_m64k16<int(kColumns), T, false, kAcross>(sums[anchor], left, right, true);
       }
   }
 
@@ -148,7 +153,7 @@ template <class Group> struct Hopper {
       if (t.row(0) < 0) // the rows that are read come first
         return free_list(state);
     }
-    float sums[kAnchors][kColumns / 2] = {};
+    Sum sums[kAnchors][kColumns / 2] = {};
     u32 steps = u32(divide(t.depth + Tile::kDepth - 1, Tile::kDepth));
     for (u32 i = 0; i < steps; ++i, ++state.step) {
       u32 stage = state.step % kStages;
@@ -180,7 +185,7 @@ template <class Group> struct Hopper {
     ++state.tiles;
   }
 
-  static LATHE_DEVICE void store(const Tile &t, const float (&sums)[kAnchors][kColumns / 2]) {
+  static LATHE_DEVICE void store(const Tile &t, const Sum (&sums)[kAnchors][kColumns / 2]) {
     u32 group = warp() / 4 - 1, rank = thread() % 128;
     u32 r = warp() % 4 * 16 + lane() / 4, c = lane() % 4 * 2;
     sync_named(2 + group, 128); // the last tile's sums were read
@@ -192,15 +197,31 @@ template <class Group> struct Hopper {
         for (u32 q = 0; q < 4; ++q)
           sum(anchor, r + q / 2 * 8, j * 8 + c + q % 2).store(0, sums[anchor][j * 4 + q]);
     sync_named(2 + group, 128);
-    for (u32 i = rank; i < 64 * kColumns; i += 128) {
-      u32 row = i / kColumns, column = i % kColumns;
+    const u32 column = rank % kColumns;
+    if (t.column + column >= t.columns)
+      return;
+    float scale[kAnchors] = {};
+    int codes[kAnchors] = {};
+    if constexpr (Tile::kCodes) {
+#pragma unroll
+      for (u32 anchor = 0; anchor < kAnchors; ++anchor) {
+        scale[anchor] = t.group.column_scale(anchor, t.column + column);
+        codes[anchor] = t.group.code_sum(anchor, t.column + column);
+      }
+    }
+    for (u32 row = rank / kColumns; row < 64; row += 128 / kColumns) {
       index at = t.row(group * 64 + row);
-      if (at < 0 || t.column + column >= t.columns)
+      if (at < 0)
         continue;
       float values[kAnchors];
 #pragma unroll
-      for (u32 anchor = 0; anchor < kAnchors; ++anchor)
-        values[anchor] = sum(anchor, row, column).load(0);
+      for (u32 anchor = 0; anchor < kAnchors; ++anchor) {
+        Sum total = sum(anchor, row, column).load(0);
+        if constexpr (Tile::kCodes)
+          values[anchor] = t.finish_sum(total, t.group.row_scale(at), scale[anchor], codes[anchor]);
+        else
+          values[anchor] = total;
+      }
       if constexpr (Group::kSkips)
         LATHE_EXPECT(t.group.reads(t.batch * t.rows + at));
       t.group.store(t.batch, at, t.column + column, values);

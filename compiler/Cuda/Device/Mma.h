@@ -22,7 +22,7 @@
 namespace device {
 
 #ifdef LATHE_CUDA_SIM
-enum class SimType : u32 { f16, bf16, tf32 };
+enum class SimType : u32 { f16, bf16, tf32, u8, s8 };
 extern "C" {
 void sim_ldmatrix(u32 *r, u32 address, u32 matrices, bool transposed, Site);
 void sim_mma(float *d, const u32 *a, const u32 *b, SimType, Site);

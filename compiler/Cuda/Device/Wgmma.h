@@ -8,8 +8,8 @@
 //
 // An operand in shared memory is given by a descriptor. In units of chunks of 16 bytes (PTX ISA, "strides"):
 //   K-major (a row of k of each m or n): rows of 8 form a group, `stride` bytes from group to group. Without swizzle a
-//     group's rows are 16 bytes apart, and `leading` bytes lie between the two chunks of 16 values (tf32: 8) of k; with
-//     one they are 32, 64 or 128 bytes apart, the chunks side by side, and `leading` is not used.
+//     group's rows are 16 bytes apart, and `leading` bytes lie between the two chunks of 16 values (tf32: 8, codes: 32)
+//     of k; with one they are 32, 64 or 128 bytes apart, the chunks side by side, and `leading` is not used.
 //   MN-major (Transposed; 16 bits only): without swizzle 8 values of m or n by 8 of k form a group, the k 16 bytes
 //   apart;
 //     `stride` from group to group along m or n, `leading` along k. With a swizzle of 32, 64 or 128 bytes a group has
@@ -40,11 +40,11 @@ LATHE_DEVICE u64 wgmma_descriptor(u32 address, u32 leading, u32 stride, Swizzle 
 
 #ifdef LATHE_CUDA_SIM
 struct SimWgmma {
-  float *d;
+  void *d;
   const u32 *registers; // A's, or null
   u64 a, b;
   u32 n;
-  SimType type;
+  SimType typeA, typeB;
   bool transposedA, transposedB, accumulate;
 };
 extern "C" {
@@ -63,6 +63,10 @@ template <int N> struct Wgmma;
 #define LATHE_F16(i) LATHE_F8(i), LATHE_F8(i + 8)
 #define LATHE_F32(i) LATHE_F16(i), LATHE_F16(i + 16)
 #define LATHE_F64(i) LATHE_F32(i), LATHE_F32(i + 32)
+#define LATHE_I4(i) "+r"(d[i]), "+r"(d[i + 1]), "+r"(d[i + 2]), "+r"(d[i + 3])
+#define LATHE_I16(i) LATHE_I4(i), LATHE_I4(i + 4), LATHE_I4(i + 8), LATHE_I4(i + 12)
+#define LATHE_I32(i) LATHE_I16(i), LATHE_I16(i + 16)
+#define LATHE_I64(i) LATHE_I32(i), LATHE_I32(i + 32)
 #define LATHE_R4 "%0, %1, %2, %3"
 #define LATHE_R8 LATHE_R4 ", %4, %5, %6, %7"
 #define LATHE_R16 LATHE_R8 ", %8, %9, %10, %11, %12, %13, %14, %15"
@@ -121,6 +125,18 @@ LATHE_WGMMA(160, LATHE_R80, 80, 81, 82, 83, 84, 85, 86, LATHE_F64(0), LATHE_F16(
 LATHE_WGMMA(192, LATHE_R96, 96, 97, 98, 99, 100, 101, 102, LATHE_F64(0), LATHE_F32(64));
 LATHE_WGMMA(224, LATHE_R112, 112, 113, 114, 115, 116, 117, 118, LATHE_F64(0), LATHE_F32(64), LATHE_F16(96));
 LATHE_WGMMA(256, LATHE_R128, 128, 129, 130, 131, 132, 133, 134, LATHE_F64(0), LATHE_F64(64));
+template <int N> struct WgmmaCodes;
+#define LATHE_WGMMA_CODES(N, LIST, A, B, FLAG, ...)                                                                    \
+  template <> struct WgmmaCodes<N> {                                                                                   \
+    static LATHE_DEVICE void run(int (&d)[N / 2], u64 a, u64 b, int accumulate) {                                      \
+      asm volatile("{\n .reg .pred p;\n setp.ne.b32 p, %" #FLAG ", 0;\n wgmma.mma_async.sync.aligned.m64n" #N          \
+                   "k32.s32.u8.s8 {" LIST "}, %" #A ", %" #B ", p;\n}"                                                 \
+                   : __VA_ARGS__                                                                                       \
+                   : "l"(a), "l"(b), "r"(accumulate));                                                                 \
+    }                                                                                                                  \
+  }
+LATHE_WGMMA_CODES(64, LATHE_R32, 32, 33, 34, LATHE_I32(0));
+LATHE_WGMMA_CODES(128, LATHE_R64, 64, 65, 66, LATHE_I64(0));
 #endif
 
 // Orders what threads did to registers before the products that use them: in front of the first one, and again after
@@ -156,7 +172,14 @@ template <int Count> LATHE_DEVICE void wgmma_pin([[maybe_unused]] float (&d)[Cou
     asm volatile("" : "+f"(d[i])::"memory");
 #endif
 }
-template <int Products, int Count> LATHE_DEVICE void wgmma_pin(float (&d)[Products][Count]) {
+template <int Count> LATHE_DEVICE void wgmma_pin([[maybe_unused]] int (&d)[Count]) {
+#ifndef LATHE_CUDA_SIM
+#pragma unroll
+  for (int i = 0; i < Count; ++i)
+    asm volatile("" : "+r"(d[i])::"memory");
+#endif
+}
+template <class Sum, int Products, int Count> LATHE_DEVICE void wgmma_pin(Sum (&d)[Products][Count]) {
 #pragma unroll
   for (int i = 0; i < Products; ++i)
     wgmma_pin(d[i]);
@@ -166,7 +189,7 @@ template <int Products, int Count> LATHE_DEVICE void wgmma_pin(float (&d)[Produc
 template <int N, class T, bool TransposedA = false, bool TransposedB = false>
 LATHE_DEVICE void wgmma_m64k16(float (&d)[N / 2], u64 a, u64 b, bool accumulate LATHE_AND_SITE) {
 #ifdef LATHE_CUDA_SIM
-  sim_wgmma({d, nullptr, a, b, N, simType(T()), TransposedA, TransposedB, accumulate}, site);
+  sim_wgmma({d, nullptr, a, b, N, simType(T()), simType(T()), TransposedA, TransposedB, accumulate}, site);
 #else
   Wgmma<N>::template run<TransposedA, TransposedB>(d, a, b, accumulate, T());
 #endif
@@ -174,14 +197,14 @@ LATHE_DEVICE void wgmma_m64k16(float (&d)[N / 2], u64 a, u64 b, bool accumulate 
 template <int N, class T, bool TransposedB = false>
 LATHE_DEVICE void wgmma_m64k16(float (&d)[N / 2], const u32 (&a)[4], u64 b, bool accumulate LATHE_AND_SITE) {
 #ifdef LATHE_CUDA_SIM
-  sim_wgmma({d, a, 0, b, N, simType(T()), false, TransposedB, accumulate}, site);
+  sim_wgmma({d, a, 0, b, N, simType(T()), simType(T()), false, TransposedB, accumulate}, site);
 #else
   Wgmma<N>::template run<TransposedB>(d, a, b, accumulate, T());
 #endif
 }
 template <int N> LATHE_DEVICE void wgmma_m64k8_tf32(float (&d)[N / 2], u64 a, u64 b, bool accumulate LATHE_AND_SITE) {
 #ifdef LATHE_CUDA_SIM
-  sim_wgmma({d, nullptr, a, b, N, SimType::tf32, false, false, accumulate}, site);
+  sim_wgmma({d, nullptr, a, b, N, SimType::tf32, SimType::tf32, false, false, accumulate}, site);
 #else
   Wgmma<N>::runTf32(d, a, b, accumulate);
 #endif
@@ -189,9 +212,18 @@ template <int N> LATHE_DEVICE void wgmma_m64k8_tf32(float (&d)[N / 2], u64 a, u6
 template <int N>
 LATHE_DEVICE void wgmma_m64k8_tf32(float (&d)[N / 2], const u32 (&a)[4], u64 b, bool accumulate LATHE_AND_SITE) {
 #ifdef LATHE_CUDA_SIM
-  sim_wgmma({d, a, 0, b, N, SimType::tf32, false, false, accumulate}, site);
+  sim_wgmma({d, a, 0, b, N, SimType::tf32, SimType::tf32, false, false, accumulate}, site);
 #else
   Wgmma<N>::runTf32(d, a, b, accumulate);
+#endif
+}
+
+// Of codes, A's unsigned and B's signed, both K-major; sums in 32 bits. N is 64 or 128.
+template <int N> LATHE_DEVICE void wgmma_m64k32(int (&d)[N / 2], u64 a, u64 b, bool accumulate LATHE_AND_SITE) {
+#ifdef LATHE_CUDA_SIM
+  sim_wgmma({d, nullptr, a, b, N, SimType::u8, SimType::s8, false, false, accumulate}, site);
+#else
+  WgmmaCodes<N>::run(d, a, b, accumulate);
 #endif
 }
 

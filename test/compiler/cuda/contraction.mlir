@@ -118,6 +118,13 @@ module attributes {tfm.symbols = {m = array<i64: 0, 512>, b = array<i64: 1, 8>}}
   // CHECK-NEXT: kernel.a1.part<float>(3072).load(column)
   // CHECK: i32 code_sum(u32 anchor, index column) const
   // CHECK-NEXT: kernel.a1.part<i32>(3264).load(column)
+  // CHECK: __launch_bounds__(384, 1) k10(
+  // CHECK: rows.fill(group0);
+  // CHECK: Hopper<Coded<Kernel_k10_Group0>>::run<true>(Coded<Kernel_k10_Group0>{group0, rows}, 0, state);
+  // CHECK: Hopper<Coded<Kernel_k10_Group0>>::run<false>(Coded<Kernel_k10_Group0>{group0, rows}, 0, state);
+  // SM86: using Math = Codes;
+  // SM86: __launch_bounds__(256, 1) k10(
+  // SM86-NOT: Coded
   kernel.func @codes(%x: !x, %w: !w8 {kernel.layout = #kernel.panel<width = 16, depth = 4>}) -> !y attributes {anchor = #kernel.anchor<contraction>} {
     %0 = tfm.linear %x, %w {activation = #tfm.dynamic<bits = 8>} : (!x, !w8) -> !y
     kernel.return %0 : !y

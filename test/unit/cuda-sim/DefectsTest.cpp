@@ -135,6 +135,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"three_warps", 128, 2304, "returns without it"},
                     Case{"descriptor_bounds", 128, 2304, "wgmma of shared address"},
                     Case{"descriptor_pattern", 128, 4096, "in the midst of its swizzle's pattern"},
+                    Case{"codes_pattern", 128, 4096, "in the midst of its swizzle's pattern"},
+                    Case{"codes_not_written", 128, 4096, "which nobody has written"},
                     Case{"descriptor_bits", 128, 2304, "multiples of 16"},
                     Case{"sums_touched", 128, 2304, "was changed in front of wgmma_wait"},
                     Case{"too_many_registers", 384, 0, "more than 65536"}));

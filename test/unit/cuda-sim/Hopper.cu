@@ -71,7 +71,7 @@ LATHE_DEVICE u64 place_operand(u32 offset, const T *from) {
   else
     return wgmma_descriptor(tile.address(), 16 * width, 8 * width, S);
 }
-template <int N> LATHE_DEVICE void store_product(float *c, const float (&d)[N / 2]) {
+template <int N, class Sum> LATHE_DEVICE void store_product(Sum *c, const Sum (&d)[N / 2]) {
   auto to = global(c, 64 * N);
   for (u32 i = 0; i < N / 2; ++i)
     to.store((warp() * 16 + lane() / 4 + i / 2 % 2 * 8) * N + i / 4 * 8 + lane() % 4 * 2 + i % 2, d[i]);
@@ -116,6 +116,32 @@ KERNEL product_tf32(float *c, const float *a, const float *b) {
   store_product<64>(c, d);
 }
 LATHE_SIM_KERNEL(product_tf32)
+
+// Codes, a (64 x 32) unsigned and b (32 x n) signed, four in a word: c = 2 * a * b, plus 2^28 + 1 where `accumulate`.
+template <int N, Swizzle S> LATHE_DEVICE void product_codes(int *c, const u32 *a, const u32 *b, int accumulate) {
+  u64 left = place_operand<N, u32, 64, S, false>(0, a);
+  u64 right = place_operand<N, u32, N, S, false>(16384, b);
+  fence_async_proxy();
+  sync_block();
+  int d[N / 2];
+  for (int &sum : d)
+    sum = (1 << 28) + 1;
+  wgmma_pin(d);
+  wgmma_fence();
+  wgmma_m64k32<N>(d, left, right, accumulate);
+  wgmma_m64k32<N>(d, left, right, true);
+  wgmma_commit();
+  wgmma_wait<0>();
+  wgmma_pin(d);
+  store_product<N>(c, d);
+}
+#define PRODUCT_CODES(name, N, S)                                                                                      \
+  KERNEL name(int *c, const u32 *a, const u32 *b, int accumulate) { product_codes<N, S>(c, a, b, accumulate); }        \
+  LATHE_SIM_KERNEL(name)
+PRODUCT_CODES(product_codes_0, 64, Swizzle::none)
+PRODUCT_CODES(product_codes_32, 128, Swizzle::bytes32)
+PRODUCT_CODES(product_codes_64, 64, Swizzle::bytes64)
+PRODUCT_CODES(product_codes_128, 128, Swizzle::bytes128)
 
 // A in registers, twice in a row into the same sums: c = 2 * a * b.
 KERNEL product_registers(float *c, const f16 *a, const f16 *b) {

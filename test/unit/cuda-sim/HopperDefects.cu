@@ -319,6 +319,44 @@ KERNEL descriptor_pattern(float *out, const __grid_constant__ TensorMap map, int
 }
 LATHE_SIM_KERNEL(descriptor_pattern)
 
+// Codes: ones (64 x 32) by ones (32 x 64).
+KERNEL codes_pattern(float *out, const __grid_constant__ TensorMap map, int fixed) {
+  auto tiles = shared<u32>(0);
+  for (u32 i = thread(); i < 128 * 8; i += 128)
+    tiles.store(i, 0x01010101);
+  fence_async_proxy();
+  sync_block();
+  u64 a = wgmma_descriptor(tiles.address(), 1024, 128, Swizzle::none);
+  u64 b = fixed ? wgmma_descriptor(tiles.address(512), 1024, 128, Swizzle::none)
+                : wgmma_descriptor(tiles.address(32), 16, 1024, Swizzle::bytes128);
+  int d[32];
+  wgmma_fence();
+  wgmma_m64k32<64>(d, a, b, false); // DEFECT codes_pattern
+  wgmma_commit();
+  wgmma_wait<0>();
+  wgmma_pin(d);
+  finish(out, float(d[0]));
+}
+LATHE_SIM_KERNEL(codes_pattern)
+
+// Nobody wrote the right side's last column.
+KERNEL codes_not_written(float *out, const __grid_constant__ TensorMap map, int fixed) {
+  auto tiles = shared<u32>(0);
+  for (u32 i = thread(); i < 128 * 8 - (fixed ? 0 : 1); i += 128)
+    tiles.store(i, 0x01010101);
+  fence_async_proxy();
+  sync_block();
+  int d[32];
+  wgmma_fence();
+  wgmma_m64k32<64>(d, wgmma_descriptor(tiles.address(), 1024, 128, Swizzle::none), // DEFECT codes_not_written
+                   wgmma_descriptor(tiles.address(512), 1024, 128, Swizzle::none), false);
+  wgmma_commit();
+  wgmma_wait<0>();
+  wgmma_pin(d);
+  finish(out, float(d[0]));
+}
+LATHE_SIM_KERNEL(codes_not_written)
+
 KERNEL descriptor_bits(float *out, const __grid_constant__ TensorMap map, int fixed) {
   Operands operands = make_operands();
   float d[4];

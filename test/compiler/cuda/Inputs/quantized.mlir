@@ -6,6 +6,12 @@ module attributes {tfm.symbols = {m = array<i64: 1, 65536>}} {
     %2 = tfm.layer_norm %1 gain(%g) bias(%b) {epsilon = 1.0e-12} : (tensor<?x512xf32, #tfm.dims<m, 512>>, tensor<512xf32>, tensor<512xf32>) -> tensor<?x512xf32, #tfm.dims<m, 512>>
     kernel.return %2 : tensor<?x512xf32, #tfm.dims<m, 512>>
   }
+  kernel.func @w8a8_pair(%x: tensor<?x512xf32, #tfm.dims<m, 512>>, %w: tensor<512x768xf32, #tfm.int<bits = 8, block = [512, 1], scale = f32>> {kernel.layout = #kernel.panel<width = 16, depth = 4>}, %u: tensor<512x768xf32, #tfm.int<bits = 8, block = [512, 1], scale = f32>> {kernel.layout = #kernel.panel<width = 16, depth = 4>}, %rows: tensor<?xi1, #tfm.dims<m>> {kernel.rows}) -> tensor<?x768xf32, #tfm.dims<m, 768>> attributes {anchor = #kernel.anchor<contraction>} {
+    %0 = tfm.linear %x, %w {activation = #tfm.dynamic<bits = 8>} : (tensor<?x512xf32, #tfm.dims<m, 512>>, tensor<512x768xf32, #tfm.int<bits = 8, block = [512, 1], scale = f32>>) -> tensor<?x768xf32, #tfm.dims<m, 768>>
+    %1 = tfm.linear %x, %u {activation = #tfm.dynamic<bits = 8>} : (tensor<?x512xf32, #tfm.dims<m, 512>>, tensor<512x768xf32, #tfm.int<bits = 8, block = [512, 1], scale = f32>>) -> tensor<?x768xf32, #tfm.dims<m, 768>>
+    %2 = tfm.swiglu %0, %1 : (tensor<?x768xf32, #tfm.dims<m, 768>>, tensor<?x768xf32, #tfm.dims<m, 768>>) -> tensor<?x768xf32, #tfm.dims<m, 768>>
+    kernel.return %2 : tensor<?x768xf32, #tfm.dims<m, 768>>
+  }
   kernel.func @w4a16(%x: tensor<?x512xf16, #tfm.dims<m, 512>>, %w: tensor<512x768xf16, #tfm.int<bits = 4, block = [64, 1], scale = f16, zero_points = true>> {kernel.layout = #kernel.panel<width = 16>}) -> tensor<?x768xf16, #tfm.dims<m, 768>> attributes {anchor = #kernel.anchor<contraction>} {
     %0 = tfm.linear %x, %w : (tensor<?x512xf16, #tfm.dims<m, 512>>, tensor<512x768xf16, #tfm.int<bits = 4, block = [64, 1], scale = f16, zero_points = true>>) -> tensor<?x768xf16, #tfm.dims<m, 768>>
     kernel.return %0 : tensor<?x768xf16, #tfm.dims<m, 768>>
