@@ -1,6 +1,6 @@
 # The lit tests: every .mlir and .test below this folder.
 #
-# Features: x86-64-v3, x86-64-v4, x86-64-v4+vnni+bf16 (what this machine can run), models (the models of ../shared, or of $LATHE_MODELS),
+# Features: x86-64-v3, x86-64-v4, x86-64-v4+vnni+bf16, x86-64-v4+amx (what this machine can run), models (the models of ../shared, or of $LATHE_MODELS),
 # onnx-node-tests, nvrtc, compiler (the build has it), cuda-sim, numpy, address-sanitizer, thread-sanitizer. Substitutions: %models,
 # %onnx-node-tests, %lathe-source.
 import ctypes
@@ -33,6 +33,8 @@ if {"avx2", "fma", "bmi1", "bmi2", "f16c"} <= cpu:
         config.available_features.add("x86-64-v4")
         if {"avx512_vnni", "avx512_bf16"} <= cpu:
             config.available_features.add("x86-64-v4+vnni+bf16")
+            if {"amx_tile", "amx_int8", "amx_bf16"} <= cpu:
+                config.available_features.add("x86-64-v4+amx")
 
 if os.path.exists(os.path.join(tools, "lathe")):
     config.available_features.add("compiler")

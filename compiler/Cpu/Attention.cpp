@@ -22,7 +22,13 @@ public:
 private:
   bool readsInPlace(Value tensor) { return schedule::getMemory(tensor) && tfm::getElementType(tensor) == getElement(); }
   Type getElement() { return getRowType(e, e.productKind); }
-  bool hasPairs() { return e.productKind == Product::Bf16; }
+  bool hasTiles() { return e.productKind == Product::AmxBf16; }
+  bool hasPairs() { return e.productKind == Product::Bf16 || hasTiles(); }
+  /// Words of so many keys, as the products read them.
+  Value getKeyWords(Value count) {
+    Value words = e.ceilDiv(count, step);
+    return hasTiles() ? e.roundUp(words, schedule::kAmxRows) : words;
+  }
   bool isRestricted() { return op.getPadding() || op.getCausal() || op.getWindow(); }
   Value f32(double value) { return e.constant(e.f32(), value); }
   /// The word at an offset in words.
@@ -32,7 +38,7 @@ private:
   void packKeys();
   void packValues();
   /// Words of a panel of values.
-  Value getValuePanel() { return e.mul(e.div(e.roundUp(keys, kWidth), step), kWidth); }
+  Value getValuePanel() { return e.mul(e.div(e.roundUp(keys, hasTiles() ? 2 * kWidth : kWidth), step), kWidth); }
   void emitTile(Value head, Value queryBegin, Value queryCount);
   void emitBlock(Value keyBegin, Value keyCount, Value first);
   Value emitScores(Value row, Value keyBegin, Value keyCount, Value allVisible);
@@ -153,6 +159,14 @@ void AttentionEmitter::packValues() {
       Value outer = std::exchange(e.mask, Value());
       e.storeVector(x, at(packedValues, e.add(e.mul(e.div(d, kWidth), getValuePanel()), word)));
       e.mask = outer;
+    });
+  });
+  if (!hasTiles()) // which are whole
+    return;
+  e.loop(e.ceilDiv(keyEnd, step), getKeyWords(keyEnd), 1, [&](Value word) {
+    e.loop(e.index(0), widthPadded, kWidth, [&](Value d) {
+      Value place = e.add(e.mul(e.div(d, kWidth), getValuePanel()), e.mul(word, kWidth));
+      e.storeVector(f32(0), at(packedValues, place));
     });
   });
 }
@@ -276,8 +290,8 @@ void AttentionEmitter::emitBlock(Value keyBegin, Value keyCount, Value first) {
       e.storeElements(e.narrow(p, getElement()), line, getElement(), e.lane(j));
       return Values{e.addf(values[0], e.masked(p, zero))};
     })[0];
-    if (hasPairs())
-      e.store(e.constant(getElement(), 0), e.elementPtr(line, getElement(), keyCount));
+    if (hasPairs()) // the last key's second one, or the rest of a tile
+      e.storeVector(zero, e.elementPtr(line, getElement(), keyCount));
     Value sum = e.reduce(vector::CombiningKind::ADD, total);
     e.store(greatest, at(maxima, row));
     e.ifThen(first, [&] { e.store(sum, at(totals, row)); });
@@ -298,7 +312,7 @@ void AttentionEmitter::emitBlock(Value keyBegin, Value keyCount, Value first) {
       GemmTile tile{at(scores, e.mul(row, block)),
                     e.index(block * 4),
                     at(packedValues, e.add(panel, e.mul(e.div(keyBegin, step), kWidth))),
-                    e.ceilDiv(keyCount, step),
+                    getKeyWords(keyCount),
                     at(sums, e.add(e.mul(row, widthPadded), column)),
                     widthPadded};
       tile.panelStride = columns > kWidth ? panelSize : Value();

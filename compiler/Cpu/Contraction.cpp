@@ -46,6 +46,7 @@ private:
   Column loadColumn(const Operand &operand, const Index &column);
   Value loadSums(Value memory, const Index &flat, Value position, const Column &column);
   int64_t getTileRows() { return cpu::getTileRows(e.sizes, e.productKind); }
+  void forTiles(Value rowCount, llvm::function_ref<void(Value begin, Value count)> body);
   void packRow(Value batch, Value row, Value position);
   void emitColumns(const schedule::Group &group, Value tileOffset, Value tileCount);
   void emitQuantizedColumns();
@@ -350,6 +351,14 @@ void ContractionEmitter::decodeColumns(const Operand &operand, Value column, Val
   e.ifThen(e.lessThan(e.index(getTileRows()), rowCount), decode);
 }
 
+/// Cuts a block's rows into register tiles: of one size, or of the processor's own.
+void ContractionEmitter::forTiles(Value rowCount, llvm::function_ref<void(Value begin, Value count)> body) {
+  if (!schedule::isAmx(e.productKind))
+    return forRowTiles(e, rowCount, getTileRows(), body);
+  e.loop(e.index(0), rowCount, getTileRows(),
+         [&](Value row) { body(row, e.min(e.sub(rowCount, row), e.index(getTileRows()))); });
+}
+
 /// Computes rows [rowBegin, rowBegin + rowCount) by columns [columnBegin, columnEnd), panels and lhs being in place.
 void ContractionEmitter::emitBlock(MutableArrayRef<Operand> operands, const schedule::Group &group, Value batch,
                                    Value rowBegin, Value rowCount, Value columnBegin, Value columnEnd) {
@@ -358,7 +367,7 @@ void ContractionEmitter::emitBlock(MutableArrayRef<Operand> operands, const sche
   e.loop(e.index(0), count, columns, [&](Value column) {
     for (const Operand &operand : operands)
       decodeColumns(operand, e.add(columnBegin, column), rowCount);
-    forRowTiles(e, rowCount, getTileRows(), [&](Value row, Value tileRows) {
+    forTiles(rowCount, [&](Value row, Value tileRows) {
       for (Operand &operand : operands)
         emitProduct(operand, {rowBegin, row, tileRows, column, count, e.add(column, columns), rowCount, columnBegin},
                     share, operand.buffer, e.index(columns));
@@ -575,7 +584,7 @@ void ContractionEmitter::emitWholeRows() {
           Value next = e.add(column, e.sizes.columns);
           next = e.select(e.lessThan(next, operand.n), next, e.index(0));
           decodeColumns(operand, column, count);
-          forRowTiles(e, count, getTileRows(), [&](Value row, Value tileRows) {
+          forTiles(count, [&](Value row, Value tileRows) {
             emitProduct(operand, {blockBegin, row, tileRows, column, operand.n, next, count, e.index(0)}, share,
                         e.elementPtr(operand.buffer, e.f32(), e.add(e.mul(row, stride), column)), stride);
           });

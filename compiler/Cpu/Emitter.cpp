@@ -1,5 +1,5 @@
 // A kernel's frame: its arguments, dimensions, scratch and faults.
-#include "compiler/Cpu/Emitter.h"
+#include "compiler/Cpu/Amx.h"
 #include "lathe/kernel_abi.h"
 
 using namespace mlir;
@@ -35,6 +35,9 @@ LogicalResult Emitter::emit(StringRef symbol) {
     operands.push_back(load(ptr(), elementPtr(operandArray, ptr(), index(i))));
   for (const Dim &dim : kernel::collectParams(kernel))
     params.emplace_back(dim, load(i64(), elementPtr(paramArray, i64(), index(params.size()))));
+  bool hasTiles = schedule::isAmx(productKind);
+  if (hasTiles)
+    configureTiles(*this);
   switch (plan.strategy) {
   case schedule::Strategy::Map:
     emitMap(*this);
@@ -52,6 +55,8 @@ LogicalResult Emitter::emit(StringRef symbol) {
     emitScatter(*this);
     break;
   }
+  if (hasTiles)
+    releaseTiles(*this);
   make<LLVM::ReturnOp>(load(i32(), faultFlag));
   leaveScope();
   if (failed)

@@ -1,5 +1,5 @@
 // Register tiles, as functions of the object that all its kernels share: one loop over K, accumulators in registers.
-#include "compiler/Cpu/Gemm.h"
+#include "compiler/Cpu/Amx.h"
 #include <numeric>
 
 using namespace mlir;
@@ -16,6 +16,8 @@ int64_t cpu::getStepBytes(Product product) {
   case Product::Bf16:
   case Product::Bytes:
   case Product::Vnni:
+  case Product::AmxInt8:
+  case Product::AmxBf16:
     return 4;
   case Product::HalfWeights:
   case Product::Words:
@@ -30,11 +32,13 @@ Type cpu::getRowType(CodeBuilder &e, Product product) {
   case Product::HalfWeights:
     return e.f32();
   case Product::Bf16:
+  case Product::AmxBf16:
     return e.b.getBF16Type();
   case Product::Words:
     return e.b.getI16Type();
   case Product::Bytes:
   case Product::Vnni:
+  case Product::AmxInt8:
     return e.i8();
   }
   llvm_unreachable("a product");
@@ -46,7 +50,7 @@ static int64_t getVectorColumns(const schedule::TileSizes &sizes, Product produc
 }
 
 int64_t cpu::getTileRows(const schedule::TileSizes &sizes, Product product) {
-  if (!schedule::isInteger(product) && product != Product::HalfWeights)
+  if (schedule::isAmx(product) || (!schedule::isInteger(product) && product != Product::HalfWeights))
     return sizes.rows;
   int64_t registers = sizes.lanes == 8 ? 16 : 32;
   int64_t vectors = sizes.columns / getVectorColumns(sizes, product);
@@ -108,6 +112,9 @@ private:
     case Product::Bytes:
     case Product::Vnni:
       return {e.load(VectorType::get({perVector * 4}, e.i8()), panel)};
+    case Product::AmxInt8:
+    case Product::AmxBf16:
+      break;
     }
     llvm_unreachable("a product");
   }
@@ -148,6 +155,9 @@ private:
     case Product::Bytes:
     case Product::Vnni:
       return {repeat(e.i32(), VectorType::get({perVector * 4}, e.i8()), e.lanes, k)};
+    case Product::AmxInt8:
+    case Product::AmxBf16:
+      break;
     }
     llvm_unreachable("a product");
   }
@@ -188,6 +198,9 @@ private:
       Value pairs = callWide("llvm.x86.avx2.pmadd.ub.sw", "llvm.x86.avx512.pmaddubs.w.512", words(), x, w);
       return e.make<arith::AddIOp>(sum, addPairs(pairs, e.constant(words(), 1)));
     }
+    case Product::AmxInt8:
+    case Product::AmxBf16:
+      break;
     }
     llvm_unreachable("a product");
   }
@@ -293,6 +306,8 @@ static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool 
 }
 
 void cpu::emitGemm(Emitter &e, Value rows, int64_t columns, const GemmTile &tile, bool accumulate) {
+  if (schedule::isAmx(tile.product))
+    return emitAmxGemm(e, rows, tile, accumulate);
   forRowCount(e, rows, getTileRows(e.sizes, tile.product), [&](int64_t count) {
     e.make<LLVM::CallOp>(getTile(e, count, columns, accumulate, tile), getOperands(tile));
   });

@@ -74,6 +74,10 @@ mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> compileToModule(mlir::MLIRCon
 /// Runs the phases from `first` to `last` on a module, of those between import and emit.
 llvm::LogicalResult runPhases(mlir::ModuleOp module, const CompileOptions &options, Phase first, Phase last);
 
+/// Those of the targets whose code a scheduled module's package holds: CPU targets are left out whose features no
+/// kernel has use for.
+std::vector<std::string> getUsedTargets(mlir::ModuleOp module, llvm::ArrayRef<std::string> targets);
+
 /// The phase emit: writes the code of a planned module to OUTPUT.TARGET.so, one ELF object for each target;
 /// OUTPUT.TARGET.cubin for CUDA.
 mlir::LogicalResult writeObjects(mlir::ModuleOp module, const CompileOptions &options, llvm::StringRef output);

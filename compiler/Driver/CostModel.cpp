@@ -13,7 +13,7 @@ using schedule::Product;
 namespace {
 /// 1e9 in a second.
 struct Speed {
-  double f32, halfWeights, bf16, words, bytes, vnni; // operations of products, by schedule::Product
+  double f32, halfWeights, bf16, words, bytes, vnni, amxInt8, amxBf16; // operations of products, by schedule::Product
   double unpacked;  // elements of weights that lie in panels of codes, and of tables in 8 bits, decoded
   double decoded;   // of others in a format
   double quantized; // elements of rows, quantized
@@ -21,7 +21,7 @@ struct Speed {
   double launch;    // launches
 
   double get(Product product) const {
-    return std::array{f32, halfWeights, bf16, words, bytes, vnni}[static_cast<size_t>(product)];
+    return std::array{f32, halfWeights, bf16, words, bytes, vnni, amxInt8, amxBf16}[static_cast<size_t>(product)];
   }
 };
 } // namespace
@@ -30,10 +30,10 @@ struct Speed {
 /// says of an A100, at half of the peak: no device has been measured.
 static Speed getSpeed(StringRef target) {
   if (schedule::isCudaTarget(target))
-    return {9700, 156000, 156000, 312000, 312000, 312000, 2000, 2000, 2000, 1000, 2e-4};
+    return {9700, 156000, 156000, 312000, 312000, 312000, 312000, 156000, 2000, 2000, 2000, 1000, 2e-4};
   if (target == "x86-64-v3")
-    return {114, 107, 107, 132, 200, 200, 8, 2, 5, 15, 5e-4};
-  return {115, 108, 224, 160, 206, 370, 8, 2, 5, 15, 5e-4};
+    return {114, 107, 107, 132, 200, 200, 200, 107, 8, 2, 5, 15, 5e-4};
+  return {115, 108, 224, 160, 206, 370, 900, 600, 8, 2, 5, 15, 5e-4};
 }
 
 static double getCount(const Dim &dim) { return static_cast<double>(dim.getConstant().value_or(1)); }

@@ -32,7 +32,7 @@ static bool isSuperfluous(ModuleOp module, StringRef name, ArrayRef<std::string>
   return target && llvm::any_of(targets, [&](StringRef otherName) {
            auto other = schedule::parseCpuTarget(otherName);
            if (!other || other->level != target->level || other->vnni > target->vnni || other->bf16 > target->bf16 ||
-               otherName == name)
+               other->amx > target->amx || otherName == name)
              return false;
            return llvm::all_of(module.getOps<kernel::FuncOp>(), [&](kernel::FuncOp kernel) {
              kernel::ScheduleAttr mine = kernel.getSchedule(name), its = kernel.getSchedule(otherName);
@@ -42,19 +42,22 @@ static bool isSuperfluous(ModuleOp module, StringRef name, ArrayRef<std::string>
          });
 }
 
-/// The code of all kernels for each target. CPU targets whose features no kernel has use for are left out.
+std::vector<std::string> lathe::getUsedTargets(ModuleOp module, ArrayRef<std::string> targets) {
+  std::vector<std::string> used = targets;
+  llvm::erase_if(used, [&](StringRef target) { return isSuperfluous(module, target, targets); });
+  return used;
+}
+
+/// The code of all kernels for each target that is of use.
 static FailureOr<std::vector<package::TargetCode>> emitTargets(ModuleOp module, const CompileOptions &options) {
   std::vector<package::TargetCode> codes;
   std::vector<std::string> cudaTargets;
   size_t done = 0;
-  auto progress = [&](double part) { options.progress(Phase::Emit, (done + part) / options.targets.size()); };
-  for (const std::string &target : options.targets) {
+  std::vector<std::string> targets = getUsedTargets(module, options.targets);
+  auto progress = [&](double part) { options.progress(Phase::Emit, (done + part) / targets.size()); };
+  for (const std::string &target : targets) {
     if (schedule::isCudaTarget(target)) {
       cudaTargets.push_back(target);
-      continue;
-    }
-    if (isSuperfluous(module, target, options.targets)) {
-      ++done;
       continue;
     }
     progress(0);

@@ -177,8 +177,8 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
         continue;
       }
       CpuTarget target = *parseCpuTarget(name);
-      TileSizes sizes = getTileSizes(target);
       Product product = getProduct(*plan, target);
+      TileSizes sizes = getTileSizes(target, product);
       Formulas formulas = getFormulas(kernel, *plan, sizes, product);
       if (!formulas.tiles.isValid() || !formulas.scratch.isValid())
         return kernel.emitOpError("has dimensions whose product is too large");

@@ -13,13 +13,17 @@ StringRef schedule::toString(Strategy strategy) {
 }
 
 StringRef schedule::toString(Product product) {
-  static constexpr StringLiteral names[] = {"f32", "half_weights", "bf16", "words", "bytes", "vnni"};
+  static constexpr StringLiteral names[] = {"f32",   "half_weights", "bf16",     "words",
+                                            "bytes", "vnni",         "amx_int8", "amx_bf16"};
   return names[static_cast<unsigned>(product)];
 }
 
 bool schedule::isInteger(Product product) {
-  return product == Product::Words || product == Product::Bytes || product == Product::Vnni;
+  return product == Product::Words || product == Product::Bytes || product == Product::Vnni ||
+         product == Product::AmxInt8;
 }
+
+bool schedule::isAmx(Product product) { return product == Product::AmxInt8 || product == Product::AmxBf16; }
 
 int64_t schedule::getStepDepth(Product product) {
   if (product == Product::F32)
@@ -28,7 +32,8 @@ int64_t schedule::getStepDepth(Product product) {
 }
 
 ArrayRef<StringRef> schedule::getCpuTargets() {
-  static constexpr StringRef targets[] = {"x86-64-v4+vnni+bf16", "x86-64-v4+vnni", "x86-64-v4", "x86-64-v3"};
+  static constexpr StringRef targets[] = {"x86-64-v4+vnni+bf16+amx-int8+amx-bf16", "x86-64-v4+vnni+bf16",
+                                          "x86-64-v4+vnni", "x86-64-v4", "x86-64-v3"};
   return targets;
 }
 
@@ -36,10 +41,12 @@ std::optional<CpuTarget> schedule::parseCpuTarget(StringRef target) {
   if (!llvm::is_contained(getCpuTargets(), target))
     return std::nullopt;
   return CpuTarget{target.take_until([](char c) { return c == '+'; }), target.contains("+vnni"),
-                   target.contains("+bf16")};
+                   target.contains("+bf16"), target.contains("+amx-int8+amx-bf16")};
 }
 
-TileSizes schedule::getTileSizes(const CpuTarget &target) {
+TileSizes schedule::getTileSizes(const CpuTarget &target, Product product) {
+  if (isAmx(product)) // two by two tiles of sums
+    return {16, 2 * kAmxRows, 32, 1, 4 * kAmxRows, 8, 128, 2 * kAmxRows, 512};
   if (target.level == "x86-64-v3")
     return {8, 6, 16, 8, 48, 8, 128, 24, 128};
   return {16, 14, 32, 1, 56, 8, 128, 14, 512};
@@ -53,7 +60,7 @@ struct SizeField {
 };
 constexpr SizeField kSizeFields[] = {
     {"lanes", &TileSizes::lanes, 8, 16},
-    {"rows", &TileSizes::rows, 1, 16},
+    {"rows", &TileSizes::rows, 1, 32},
     {"columns", &TileSizes::columns, kPanelWidth, 64},
     {"unroll", &TileSizes::unroll, 1, 32},
     {"block_rows", &TileSizes::blockRows, 1, 4096},
@@ -113,7 +120,7 @@ bool schedule::readsLhsInPlace(const Contraction &c, Product product) {
   Type element = tfm::getElementType(c.lhs);
   int64_t depth = c.k.getConstant().value_or(1);
   return getMemory(c.lhs) && !c.transposeLhs && !c.activation && depth % getStepDepth(product) == 0 &&
-         (product == Product::Bf16 ? element.isBF16() : element.isF32());
+         (product == Product::Bf16 || product == Product::AmxBf16 ? element.isBF16() : element.isF32());
 }
 
 bool schedule::isInteger(const Contraction &c) {
@@ -129,18 +136,23 @@ bool schedule::isDecoded(const Contraction &c) {
 /// Of contractions of one kernel, which share the lhs and have panels of one depth.
 static Product getContractionProduct(ArrayRef<Contraction> contractions, const CpuTarget &target) {
   kernel::PanelAttr panel = getPanel(contractions.front().rhs);
+  // Tiles of 64 bytes along K, with nothing behind a row's end.
+  auto fillsTiles = [&](int64_t elements) {
+    auto depth = contractions.front().k.getConstant();
+    return target.amx && depth && *depth % elements == 0;
+  };
   if (llvm::all_of(contractions, [](const Contraction &c) { return isInteger(c); })) {
     bool isNarrow = llvm::all_of(contractions, [](const Contraction &c) {
       return cast<tfm::IntFormatAttr>(tfm::getFormat(c.rhs.getType())).getBits() <= 7;
     });
-    return target.vnni ? Product::Vnni : isNarrow ? Product::Bytes : Product::Words;
+    return fillsTiles(64) ? Product::AmxInt8 : target.vnni ? Product::Vnni : isNarrow ? Product::Bytes : Product::Words;
   }
   if (!panel || panel.getDepth() != kHalfDepth)
     return Product::F32;
   bool isBf16 =
       tfm::getElementType(contractions.front().lhs).isBF16() &&
       llvm::all_of(contractions, [](const Contraction &c) { return tfm::getHalfType(c.rhs.getType()).isBF16(); });
-  return target.bf16 && isBf16 ? Product::Bf16 : Product::HalfWeights;
+  return !target.bf16 || !isBf16 ? Product::HalfWeights : fillsTiles(32) ? Product::AmxBf16 : Product::Bf16;
 }
 
 Product schedule::getProduct(const KernelPlan &plan, const CpuTarget &target) {
@@ -148,10 +160,10 @@ Product schedule::getProduct(const KernelPlan &plan, const CpuTarget &target) {
     auto op = cast<tfm::AttentionOp>(plan.anchors[0]);
     auto isBf16 = [](Value value) { return tfm::getElementType(value).isBF16(); };
     auto width = tfm::getDims(op.getQuery())[2].getConstant();
-    bool hasPairs = width && *width % (2 * static_cast<int64_t>(op.getHeads())) == 0;
-    return target.bf16 && hasPairs && isBf16(op.getQuery()) && isBf16(op.getKey()) && isBf16(op.getValue())
-               ? Product::Bf16
-               : Product::F32;
+    auto fills = [&](int64_t elements) { return width && *width % (elements * int64_t(op.getHeads())) == 0; };
+    if (!target.bf16 || !fills(2) || !isBf16(op.getQuery()) || !isBf16(op.getKey()) || !isBf16(op.getValue()))
+      return Product::F32;
+    return target.amx && fills(32) ? Product::AmxBf16 : Product::Bf16;
   }
   if (plan.strategy != Strategy::Contraction)
     return Product::F32;

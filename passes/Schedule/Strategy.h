@@ -59,11 +59,13 @@ Dim getTrailingSize(mlir::Value value, size_t first);
 /// What a value is read from: through reshapes, the kernel's argument; or null. Its memory is the value's, so it isn't
 /// a weight in a format.
 mlir::BlockArgument getMemory(mlir::Value value);
-/// What an instruction set has beside its level's registers: "x86-64-v4+vnni+bf16".
+/// What an instruction set has beside its level's registers: "x86-64-v4+vnni+bf16", or "+amx-int8+amx-bf16" behind
+/// that.
 struct CpuTarget {
   llvm::StringRef level; // "x86-64-v3" or "x86-64-v4"
   bool vnni = false;     // vpdpbusd: bytes times bytes, added up in 32 bits
   bool bf16 = false;     // vdpbf16ps: pairs of bf16, added up in f32
+  bool amx = false;      // tdpbusd, tdpbf16ps: the same for tiles of 16 rows by 16 columns
 };
 /// In the order in which a machine tries them.
 llvm::ArrayRef<llvm::StringRef> getCpuTargets();
@@ -79,10 +81,13 @@ enum class Product {
   Words,       // codes, widened to 16 bits first
   Bytes,       // codes: vpmaddubsw adds two products in 16 bits, which saturates unless a weight's have 7 bits at most
                // (2 * 255 * 64 = 32640)
-  Vnni         // codes
+  Vnni,        // codes
+  AmxInt8,     // codes, in tiles of 16 rows by 16 columns by 64 bytes along K
+  AmxBf16      // both sides in bf16, in the same tiles
 };
 llvm::StringRef toString(Product product);
 bool isInteger(Product product);
+bool isAmx(Product product);
 /// Elements of K in a step.
 int64_t getStepDepth(Product product);
 /// Of a kernel whose weights are laid out.
@@ -117,7 +122,7 @@ struct TileSizes {
   int64_t queryRows;   // queries of an attention's tile
   int64_t keyBlock;    // keys between two rescalings
 };
-TileSizes getTileSizes(const CpuTarget &target);
+TileSizes getTileSizes(const CpuTarget &target, Product product);
 /// The schedule's own form of them, and back: a schedule that was written by hand is checked.
 mlir::NamedAttribute getTileAttr(mlir::MLIRContext *context, const TileSizes &sizes);
 mlir::FailureOr<TileSizes> readTileSizes(kernel::FuncOp kernel, kernel::ScheduleAttr schedule);
@@ -126,6 +131,7 @@ mlir::LogicalResult checkProduct(kernel::FuncOp kernel, kernel::ScheduleAttr sch
 inline constexpr int64_t kPanelWidth = 16;    // a cache line of f32; wider tiles read panels side by side
 inline constexpr int64_t kIntegerDepth = 4;   // codes of a column that an integer product reads together
 inline constexpr int64_t kHalfDepth = 2;      // elements of 16 bits of a column that lie together
+inline constexpr int64_t kAmxRows = 16;       // of a tile register, each of 64 bytes
 inline constexpr int64_t kMapElements = 4096; // of a tile of Map, roughly
 
 } // namespace lathe::schedule

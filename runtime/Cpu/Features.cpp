@@ -5,6 +5,10 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 namespace lathe::runtime {
 
@@ -52,6 +56,16 @@ CpuFeatures CpuFeatures::detect() {
 CpuFeatures CpuFeatures::detect() { return {}; }
 #endif
 
+/// Tile registers are large: Linux saves them for processes alone that have asked (arch_prctl(2)).
+static bool requestTiles() {
+#if defined(__x86_64__) && defined(__linux__)
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
 bool CpuFeatures::canRun(const char *target) const {
 #if !defined(__x86_64__)
   return false;
@@ -66,7 +80,7 @@ bool CpuFeatures::canRun(const char *target) const {
     bool present = false;
     for (const auto &feature : known)
       if (strlen(feature.name) == length && !memcmp(feature.name, part, length))
-        present = feature.present;
+        present = feature.present && (strncmp(part, "amx", 3) != 0 || requestTiles());
     if (!present)
       return false;
     part += length;
