@@ -13,7 +13,7 @@ struct Fill {
     Special,  // as Uniform, with NaN, infinities, zeros of both signs, and the type's bounds strewn in
     Prefixes, // booleans, [rows, columns]: row r holds ones up to a length that changes by row; one row has none
     Holes,    // Prefixes, but a single row lacks one inside
-    Suffixes, // booleans, [rows, columns]: row r holds zeros up to 5r behind its middle, then ones
+    Suffixes, // booleans, [rows, columns]: row r holds zeros up to 5r + 5 behind its middle, then ones
     Mask,     // Prefixes as numbers 1 and 0
   };
   Kind kind = Uniform;

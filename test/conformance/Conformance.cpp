@@ -88,7 +88,7 @@ Tensor makeInput(Type type, ArrayRef<int64_t> shape, const Fill &fill, unsigned 
   if (fill.kind == Fill::Suffixes) {
     int64_t columns = shape.back();
     for (int64_t i = 0; i < count; ++i)
-      values[i] = i % columns >= std::min(columns - 1, columns / 2 + i / columns * 5);
+      values[i] = i % columns >= std::min(columns - 1, columns / 2 + 5 + i / columns * 5);
   }
   if (fill.kind == Fill::Special && isFloat) {
     const double specials[] = {NAN, INFINITY, -INFINITY, 0.0, -0.0, 0.5, -0.5, 1.5, 2.5, -1.0};
