@@ -49,7 +49,7 @@ attention_bias_padding attention_softcap attention_wide_head attention_odd_width
 attention_causal/tf32 attention_bias_keys attention_bias_unmasked attention_steep linear_norm_3072 linear_deep_norm
 linear_deep_gated linear_ring/fp16/:sm_90a linear_norm_2048/fp16/:sm_90a attention_bias_unmasked/fp16/:sm_90a attention_steep/fp16/:sm_90a
 attention_far_left_padding/fp16/:sm_90a attention_far_narrow_window/fp16/:sm_90a
-attention_far_steep attention_far_steep/fp16/:sm_90a linear_norm_200/fp16/:sm_90a
+attention_far_steep/fp16 attention_far_steep/fp16/:sm_90a linear_norm_200/fp16/:sm_90a
 attention_cached_behind attention_cached_behind/fp16/:sm_90a encoder_left_padded
 attention_far_narrow_window attention_far_left_padding
 attention_far_causal_padding/fp16/:sm_90a attention_far_window/fp16/:sm_90a attention_far_widest/fp16/:sm_90a
