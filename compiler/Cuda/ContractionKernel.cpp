@@ -212,7 +212,8 @@ static std::string getSparsePanels(const Contraction &c) {
   auto type = cast<RankedTensorType>(c.rhs.getType());
   package::SparsePanels panels = package::getSparsePanels(type, schedule::getPanel(c.rhs));
   int64_t depth = *c.k.getConstant() / 2;
-  std::string values = "PlainPanels<" + getTypeName(type.getElementType()) + ", " + std::to_string(depth) + ">", memory;
+  std::string values = "PlainPanels<" + getTypeName(type.getElementType()) + ", " + std::to_string(depth) + ", " +
+                       std::to_string(llvm::alignTo(*c.n.getConstant(), 16)) + ">";
   if (tfm::getFormat(panels.kept))
     values = StringRef(getPanelCodes(c, panels.kept, depth)).split('{').first.str();
   return "SparsePanels<" + values + ", " + std::to_string(panels.blocks) + ", " + std::to_string(panels.metadata) +

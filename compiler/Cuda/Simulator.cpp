@@ -47,6 +47,7 @@ llvm::Expected<std::vector<char>> cuda::compileForSimulator(StringRef source, st
                            "-ftrivial-auto-var-init=pattern",
                            "-fsanitize=array-bounds", // of registers, which the emulator doesn't see
                            "-fsanitize-trap=array-bounds",
+                           "-fstrict-flex-arrays=3", // a struct's last array has bounds too
                            "-mllvm",
                            "-pragma-unroll-threshold=0",
                            "-o",

@@ -106,18 +106,19 @@ Formulas scheduleContraction(const KernelPlan &plan, StringRef target, CudaTile 
   int64_t bits = isInteger(first) || tile.float8 ? 8 : element.getIntOrFloatBitWidth();
   int64_t steps = depth ? llvm::divideCeil(*depth, 1024 / bits) : kMostParts * kLeastSteps;
   tile.parts = std::clamp<int64_t>(steps / kLeastSteps, 1, kMostParts);
-  Dim parts = Dim::min(small * Dim(tile.parts), kShareBlocks);
+  int64_t most = getShareBlocks(target);
+  Dim parts = Dim::min(small * Dim(tile.parts), most);
   if (tile.parts > 1)
     formulas.blocks = Dim::max(formulas.blocks, parts);
   if (plan.wholeRows) {
     Dim sums = first.batch * first.m * columns;
-    formulas.workspace = Dim(4) * (Dim::max(sums, Dim::min(sums * Dim(tile.parts), kShareBlocks * 2048)) +
+    formulas.workspace = Dim(4) * (Dim::max(sums, Dim::min(sums * Dim(tile.parts), most * 2048)) +
                                    first.batch * Dim::ceildiv(first.m, 32));
   } else if (tile.parts > 1) {
     size_t anchors = 1;
     for (const Group &group : plan.groups)
       anchors = std::max(anchors, group.anchors.size());
-    formulas.workspace = Dim(4) * (Dim(kShareBlocks) + parts * Dim(static_cast<int64_t>(2048 * anchors)));
+    formulas.workspace = Dim(4) * (Dim(most) + parts * Dim(static_cast<int64_t>(2048 * anchors)));
   }
   if (codes && tile.wgmma) // in front, the left side's codes: Device/HopperCodes.h
     formulas.workspace =

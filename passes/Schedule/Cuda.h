@@ -31,7 +31,8 @@ inline constexpr int64_t kContractionShared = 98880; // of Device/Contraction.h'
 inline constexpr int64_t kRowScales = 128 * 16;      // behind them, of a quantized left side
 inline constexpr int64_t kHopperShared = 202016;     // of Device/Hopper.h's
 inline constexpr int64_t kHopperBlocks = 132;        // that run at a time on an H100 or H200, one for each processor
-inline constexpr int64_t kShareBlocks = 264; // of a grid whose small tiles are shared, as Device/Contraction.h's Share
+/// Blocks of a grid whose small tiles are shared, as Device/Contraction.h's Share.
+inline int64_t getShareBlocks(llvm::StringRef target) { return target.starts_with("cuda-sim") ? 12 : 264; }
 inline constexpr int64_t kMostParts = 8, kLeastSteps = 4; // of a small tile; steps of K of a part
 inline constexpr int64_t kMostHead = 256;                 // elements of a head
 inline constexpr int64_t kTeamRow = 2048; // elements of the longest row that is a warp's; longer ones are a block's

@@ -54,6 +54,18 @@ void addPanels(std::vector<Case> &cases) {
       add("packed_" + format.name + (transposed ? "_transposed" : ""), 200, 150, format.attribute, transposed);
   for (const Format &format : getFormats(37, 0)) // of which 16 bytes are no whole number
     add("packed_odd_" + format.name, 37, 40, format.attribute, false);
+  cases.push_back({"packed_exact", // rows of ones and zeros, whose sums are exact: each bit of what codes stand for
+                   [](CaseBuilder &b) -> SmallVector<Value> {
+                     Value x = b.input("n, 8", "f32", {Fill::Mask});
+                     SmallVector<Value> results;
+                     for (const std::string &format :
+                          {integers(4, 8, "f16", false), integers(4, 8, "bf16", true), integers(8, 8, "f16", true),
+                           floats("f8E4M3FN", 8, "f16"), floats("f8E4M3FN", 8, "bf16"), floats("f8E5M2", 8, "f16"),
+                           floats("f8E5M2", 8, "bf16")})
+                       results.push_back(b.op("linear", {x, b.weight("8, 40", 1, format)}, b.type("n, 40")));
+                     return results;
+                   },
+                   {{{"n", 13}}, {{"n", 17}}}});
   // More tiles than a persistent kernel's blocks, of one step.
   add("packed_wide", 24, 600, integers(4, 24, "f16", true), false);
 }
@@ -115,7 +127,7 @@ void addEpilogues(std::vector<Case> &cases) {
          Value weights = b.op("cast", {mask}, b.type("batch, sequence"));
          return {b.op("mean_pool", {y, weights}, b.type("batch, 64"), "floor = 1.0e-9 : f64")};
        },
-       {{{"batch", 1}, {"sequence", 7}}, {{"batch", 3}, {"sequence", 5}}, {{"batch", 3}, {"sequence", 40}}},
+       {{{"batch", 1}, {"sequence", 64}}, {{"batch", 3}, {"sequence", 5}}, {{"batch", 3}, {"sequence", 40}}},
        200});
 }
 
@@ -163,6 +175,30 @@ void addSparse(std::vector<Case> &cases) {
                        return {b.map("swiglu", {gate, up})};
                      },
                      kRows, 4400});
+  cases.push_back({"sparse_even", // the last panel of columns is whole
+                   [=](CaseBuilder &b) -> SmallVector<Value> {
+                     Value x = b.input("n, 72");
+                     SmallVector<Value> results;
+                     for (const std::string &format : {std::string(), integers(8, 72, "f16", false)})
+                       results.push_back(
+                           b.op("linear", {x, b.weight("72, 48", 1, sparse(format, 0))}, b.type("n, 48")));
+                     return results;
+                   },
+                   {{{"n", 17}}},
+                   72});
+  cases.push_back({"sparse_mixed", // no way of reading serves both
+                   [=](CaseBuilder &b) -> SmallVector<Value> {
+                     Value x = b.input("n, 72");
+                     SmallVector<Value> results;
+                     for (const std::string &format : {std::string(), integers(8, 12, "bf16", false)}) {
+                       Value gate = b.op("linear", {x, b.weight("72, 40", 1, sparse(format, 0))}, b.type("n, 40"));
+                       Value up = b.op("linear", {x, b.weight("72, 40")}, b.type("n, 40"));
+                       results.push_back(b.map("swiglu", {gate, up}));
+                     }
+                     return results;
+                   },
+                   {{{"n", 17}}},
+                   288});
   cases.push_back({"sparse_shared",
                    [=](CaseBuilder &b) -> SmallVector<Value> {
                      Value x = b.input("n, 64");
@@ -185,7 +221,7 @@ void addSmallFloats(std::vector<Case> &cases) {
   };
   for (int64_t k : {1, 17, 64, 387})
     add(text(k), k, 33, floats("f8E4M3FN", k, "f32"), {});
-  add("wide", 132, 300, floats("f8E4M3FN", 132, "f16"), {});
+  add("wide", 132, 304, floats("f8E4M3FN", 132, "f16"), {});              // the last panel of columns is whole
   add("special", 17, 33, floats("f8E4M3FN", 17, "f32"), {Fill::Special}); // rows with NaN and infinities are NaN
   add("groups", 96, 40, floats("f8E4M3FN", 32, "f16"), {});
   add("of_e5m2", 96, 40, floats("f8E5M2", 96, "f32"), {});

@@ -81,6 +81,14 @@ void addContractions(std::vector<Case> &cases) {
                      },
                      bindings, deep ? 1300 : 200});
   }
+  cases.push_back({"linear_parts", // as many blocks as may share a sum; parts that are equal
+                   [](CaseBuilder &b) -> SmallVector<Value> {
+                     Value x = b.input("n, 1152"), y = b.input("n, 960");
+                     return {b.op("linear", {x, b.weight("1152, 24")}, b.type("n, 24")),
+                             b.op("linear", {y, b.weight("960, 24")}, b.type("n, 24"))};
+                   },
+                   {{{"n", 1}}, {{"n", 33}}},
+                   1152});
   cases.push_back({"linear_deep_gated",
                    [](CaseBuilder &b) -> SmallVector<Value> {
                      Value x = b.input("batch, sequence, 1088");
@@ -453,6 +461,21 @@ void addOthers(std::vector<Case> &cases) {
                    },
                    {{{"n", 1}}, {{"n", 3}}},
                    2500});
+  cases.push_back({"reduce_sum_long", // likewise; and more blocks than rows
+                   [](CaseBuilder &b) -> SmallVector<Value> {
+                     return {b.op("reduce_sum", {b.input("n, 2500")}, b.type("n, 1"), "axes = array<i64: 1>")};
+                   },
+                   {{{"n", 5}}},
+                   2500});
+  cases.push_back({"softmax_reversed", // a thread reads what others of its team have kept
+                   [](CaseBuilder &b) -> SmallVector<Value> {
+                     Value x = b.map("mul", {b.input("n, 40"), b.constant("dense<0.5> : tensor<f32>")});
+                     Value reversed =
+                         b.op("slice", {x}, b.type("n, 40"), "starts = #tfm.dims<0, 39>, steps = array<i64: 1, -1>");
+                     return {b.map("add", {b.op("softmax", {x}, b.type("n, 40"), "axis = 1 : i64"), reversed})};
+                   },
+                   {{{"n", 5}}},
+                   40});
   cases.push_back({"layer_norm_plain",
                    [](CaseBuilder &b) -> SmallVector<Value> {
                      return {b.op("layer_norm", {b.input("batch, sequence, 48")}, b.type("batch, sequence, 48"),

@@ -39,8 +39,13 @@ struct Everybody {
 /// A block's part of the steps of K of its tile, where few tiles would leave a device idle. The parts' sums meet in
 /// memory, those of each part of each tile, and are added in their order by the block that comes last.
 struct Share {
-  static constexpr u32 kBlocks = 264, kLeast = 4; // as passes/Schedule/Cuda.h: of a grid, all parts; steps of a part
-  static constexpr u32 kFloats = 2048;            // of a tile's part, for each anchor
+#ifdef LATHE_CUDA_SIM
+  static constexpr u32 kBlocks = 12; // of a grid, all parts, as passes/Schedule/Cuda.h; few, for small tests
+#else
+  static constexpr u32 kBlocks = 264;
+#endif
+  static constexpr u32 kLeast = 4;     // steps of a part, likewise
+  static constexpr u32 kFloats = 2048; // of a tile's part, for each anchor
   u32 part, parts, tile;
   u32 *counters;        // of tiles; zero when nobody works on them, as all of the memory
   Global<float> floats; // behind them
@@ -50,7 +55,9 @@ struct Share {
       return 1;
     u32 parts = minimum(minimum(most, u32(steps) / kLeast), kBlocks / maximum(u32(tiles), 1u));
     u32 each = (u32(steps) + parts - 1) / parts;
-    return (u32(steps) + each - 1) / each; // none is empty
+    parts = (u32(steps) + each - 1) / each; // none is empty
+    LATHE_EXPECT(parts <= most && parts * tiles <= kBlocks && each >= kLeast);
+    return parts;
   }
 };
 
@@ -256,7 +263,7 @@ struct Contraction {
         index p = column / 16 + panel;
         bool inside = k + d < depth && p * 16 < columns;
         const T *from =
-            group.template rhs_address<kAnchor>(batch, inside ? p * depth + k + d : 0, c * kChunk, inside ? kChunk : 0);
+            group.template rhs_address<kAnchor>(0, inside ? p * depth + k + d : 0, c * kChunk, inside ? kChunk : 0);
         cp_async_16(shared<T>(tile + across<kDepth>(d, panel * 16 * sizeof(T) + c * 16)).address(0), from,
                     inside ? 16 : 0);
       }
@@ -268,7 +275,7 @@ struct Contraction {
         index p = (column + n) / 16, quad = k / 4 + d;
         bool inside = quad < quads && p * 16 < columns;
         const T *from =
-            group.template rhs_address<kAnchor>(batch, inside ? p * quads + quad : 0, n % 16 * 4, inside ? 4 : 0);
+            group.template rhs_address<kAnchor>(0, inside ? p * quads + quad : 0, n % 16 * 4, inside ? 4 : 0);
         cp_async_4(shared<u32>(tile + swizzle<128>(n, d * 4)).address(0), from, inside ? 4 : 0);
       }
     } else if constexpr (Group::kRhs == Source::Quads) {
@@ -278,7 +285,7 @@ struct Contraction {
         index p = column / 16 + panel, quad = k / 4 + d;
         bool inside = quad < quads && p * 16 < columns;
         const T *from =
-            group.template rhs_address<kAnchor>(batch, inside ? p * quads + quad : 0, c * kChunk, inside ? kChunk : 0);
+            group.template rhs_address<kAnchor>(0, inside ? p * quads + quad : 0, c * kChunk, inside ? kChunk : 0);
         cp_async_16(shared<u32>(tile + Math::template place<kSizeB>(d, panel * 16 + c * 4)).address(0), from,
                     inside ? 16 : 0);
       }
@@ -528,6 +535,7 @@ struct Contraction {
       index each = divide(c.end + share.parts - 1, share.parts);
       c.begin = share.part * each;
       c.end = minimum(c.end, c.begin + each);
+      LATHE_EXPECT(c.begin < c.end || share.parts == 1);
     }
     c.compute();
     if constexpr (kShares && !Group::kWhole)

@@ -76,7 +76,10 @@ struct PanelCodes {
 
   Global<const u8> memory;
 
-  LATHE_DEVICE index place(index panel, index k) const { return panel * kDepth + k; } // of a row
+  LATHE_DEVICE index place(index panel, index k) const { // of a row
+    LATHE_EXPECT(panel * 16 < kColumns && k < kDepth);
+    return panel * kDepth + k;
+  }
   LATHE_DEVICE Row row(index panel, index k) const {
     return memory.part<u32>(0).template load<int(kWords)>(place(panel, k) * kWords);
   }

@@ -38,13 +38,6 @@ struct bf16 {
   u16 bits;
 };
 
-// N consecutive elements that are loaded and stored in one access; N * sizeof(T) is at most 16.
-template <class T, int N> struct alignas(sizeof(T) * N) Vector {
-  T values[N];
-  LATHE_DEVICE T &operator[](int i) { return values[i]; }
-  LATHE_DEVICE const T &operator[](int i) const { return values[i]; }
-};
-
 template <class To, class From> LATHE_DEVICE To bit_cast(const From &from) {
   static_assert(sizeof(To) == sizeof(From), "bit_cast keeps the size");
   To to;
@@ -143,6 +136,19 @@ LATHE_DEVICE u32 warp() { return thread() / 32; }
 #else
 #define LATHE_EXPECT(...) void()
 #endif
+
+// N consecutive elements that are loaded and stored in one access; N * sizeof(T) is at most 16.
+template <class T, int N> struct alignas(sizeof(T) * N) Vector {
+  T values[N];
+  LATHE_DEVICE T &operator[](int i) {
+    LATHE_EXPECT(i < N);
+    return values[i];
+  }
+  LATHE_DEVICE const T &operator[](int i) const {
+    LATHE_EXPECT(i < N);
+    return values[i];
+  }
+};
 
 // ---- barriers
 

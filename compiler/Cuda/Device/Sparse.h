@@ -7,11 +7,12 @@
 // the columns g and g + 8; there are two such blocks for each 64 elements of K that begin.
 namespace device {
 
-/// Panels of kDepth rows of kept values as they are.
-template <class T, u32 kDepth> struct PlainPanels {
+/// Kept values as they are: a matrix of kDepth x kColumns (with the padding).
+template <class T, u32 kDepth, u32 kColumns> struct PlainPanels {
   static constexpr bool kPlain = true;
   Global<const u8> memory;
   LATHE_DEVICE const T *address(index panel, index k, u32 column, u32 elements) const {
+    LATHE_EXPECT(panel * 16 < kColumns && k < kDepth);
     return memory.part<T>(0).address((panel * kDepth + k) * 16 + column, elements);
   }
   LATHE_DEVICE float element(index k, index column) const {
