@@ -655,14 +655,15 @@ void ContractionWriter::write() {
             std::string(w.tile.wgmma ? "    if (thread() >= 256)\n      return;\n" : "") +
             shareTiles("Skinny", groups.size()) + "  } else ";
   text += "if (" + total + " >= " + std::to_string(w.tile.many) + ") {\n";
-  if (coded)
-    text += "    const CodedRows rows{codes, kernel.rows(), kernel.depth(), " + columnTiles +
-            "};\n    rows.fill(group0);\n";
   if (w.tile.wgmma) { // producers that decode, or copy codes word by word, need more registers
     bool more = unpacks || coded;
-    text += "    Hopper<" + w.name + "_Group0>::start();\n    if (thread() < 128) {\n      set_max_registers<" +
-            (more ? "88" : "56") + ">(false);\n" + hopper("true") + "    } else {\n      set_max_registers<" +
-            (more ? "208" : "224") + ">(true);\n" + hopper("false") + "    }\n";
+    text += "    Hopper<" + w.name + "_Group0>::start();\n";
+    if (coded)
+      text += "    const CodedRows rows{codes, kernel.rows(), kernel.depth(), " + columnTiles +
+              "};\n    rows.fill(group0);\n";
+    text += std::string("    if (thread() < 128) {\n      set_max_registers<") + (more ? "88" : "56") + ">(false);\n" +
+            hopper("true") + "    } else {\n      set_max_registers<" + (more ? "208" : "224") + ">(true);\n" +
+            hopper("false") + "    }\n";
   } else {
     text += large();
   }

@@ -103,6 +103,25 @@ void addActivations(std::vector<Case> &cases) {
                    },
                    {{{"batch", 1}, {"sequence", 7}}, {{"batch", 3}, {"sequence", 100}}},
                    150});
+  // Then products whose counters lie where codes of a row that is read were, its scale, and codes of one that isn't.
+  cases.push_back(
+      {"linear_dynamic_then_norms",
+       [](CaseBuilder &b) -> SmallVector<Value> {
+         Value x = b.input("batch, sequence, 16"), mask = b.input("batch, sequence", "i64", {Fill::Prefixes});
+         Value y =
+             b.op("linear", {x, b.weight("16, 33", 1, perColumn(8, 16))}, b.type("batch, sequence, 33"), kDynamic);
+         Value weights = b.op("cast", {mask}, b.type("batch, sequence"));
+         SmallVector<Value> results{b.op("mean_pool", {y, weights}, b.type("batch, 33"), "floor = 1.0e-9 : f64")};
+         for (int64_t columns : {3, 4, 22}) {
+           auto type = b.type("batch, " + text(columns));
+           Value z = b.op("linear", {b.input("batch, 24"), b.weight("24, " + text(columns))}, type);
+           results.push_back(b.op("layer_norm", {z, b.weight(text(columns)), b.weight(text(columns))}, type,
+                                  "epsilon = 1.0e-12 : f64, operandSegmentSizes = array<i32: 1, 1, 1>"));
+         }
+         return results;
+       },
+       {{{"batch", 2}, {"sequence", 4}}},
+       400});
   // So long a K that blocks of a device share it, and two products in an epilogue.
   for (const std::string &weight :
        {perColumn(8, 1100), std::string("#tfm.int<bits = 4, block = [32, 1], scale = f16>")})

@@ -31,7 +31,7 @@ struct CodedRows {
   }
 
   /// All rows that are read, by all blocks: each takes rows as long as there are any, so that it waits only for blocks
-  /// that run. In front of everything.
+  /// that run. Behind Hopper::start().
   template <class Group> LATHE_DEVICE void fill(const Group &g) const {
     const Large<Group> tile{g, 0, 0, 0, rows, 0, depth};
     u32 *taken = memory.address(0), *done = memory.address(1), *left = memory.address(2);
@@ -64,19 +64,18 @@ struct CodedRows {
     if (lane() == 0)
       memory.store(scale_place(row), Vector<u32, 2>{bit_cast<u32>(by.scale), bit_cast<u32>(by.zero)});
   }
-  /// Until all parts are done; who is the last one to see that leaves the counters zero.
+  /// Until all parts are done; who is the last one to see that leaves the counters zero. A barrier stands in front.
   static LATHE_DEVICE void wait(u32 *done, u32 mine, u32 all, u32 *taken, u32 *left) {
-    fence_device();
-    sync_block();
     if (thread() == 0) {
+      fence_device();
       atomic_add(done, mine);
-      while (atomic_add(done, 0) < all)
+      while (atomic_add(done, 0) != all)
         ;
+      fence_device();
       if (atomic_add(left, 1) + 1 == block_count())
         *taken = *done = *left = 0;
     }
     sync_block();
-    fence_device();
   }
 };
 
