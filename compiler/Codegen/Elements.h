@@ -64,6 +64,8 @@ public:
   Value loadElements(Value base, Type elementType, const Index &flat);
   /// Loads elements of a weight that lies row by row, decoded from its type's format if it has one.
   Value loadWeight(Value base, mlir::RankedTensorType type, llvm::ArrayRef<Index> indices);
+  /// Elements of a literal, which becomes a table of the output module.
+  Value evaluateConstant(mlir::ElementsAttr value, llvm::ArrayRef<Index> indices);
   void storeElements(Value value, Value base, Type elementType, const Index &flat);
   /// Stores a result's elements at the indices.
   void storeResult(unsigned result, Value value, llvm::ArrayRef<Index> indices);
@@ -108,7 +110,6 @@ private:
   Indices getReshapedIndices(tfm::ReshapeOp op, llvm::ArrayRef<Index> indices);
   Value evaluateConcat(tfm::ConcatOp op, llvm::ArrayRef<Index> indices);
   Value evaluatePad(tfm::PadOp op, llvm::ArrayRef<Index> indices);
-  Value evaluateConstant(mlir::ElementsAttr value, llvm::ArrayRef<Index> indices);
   Value evaluateGatherNd(tfm::GatherNdOp op, llvm::ArrayRef<Index> indices);
   // Formats.cpp: weights in formats.
   /// Unsigned codes of so many bits, packed, as i32.

@@ -5,6 +5,7 @@
 // override: it costs a store and a load per K multiply-adds, and the tile's code is shared by all kernels.
 #include "compiler/Cpu/Packed.h"
 #include "compiler/Cpu/Quantized.h"
+#include "compiler/Package/Layout.h"
 #include "dialects/Tfm/Formats.h"
 
 using namespace mlir;
@@ -31,6 +32,8 @@ private:
     Value n, panels, buffer, scales = {}, codeSums = {};
   };
   void findScales(Operand &operand);
+  /// Whether a tile that is the only one of its columns decodes panels as it goes.
+  bool decodesInTile(const Operand &operand) { return !integers && !schedule::isSparse(operand.c); }
   /// Decodes the panels of a tile's columns, from `column` of the matrix on, where several tiles of rows read them.
   void decodeColumns(const Operand &operand, Value column, Value rowCount);
   /// A tile of the product: rows from `row` of the block that begins at `begin`, columns from `column` of `count`.
@@ -271,6 +274,13 @@ void ContractionEmitter::packRow(Value batch, Value row, Value position) {
 void ContractionEmitter::findScales(Operand &operand) {
   Value columns = e.roundUp(operand.n, kWidth);
   Value base = e.getOperand(cast<BlockArgument>(operand.c.rhs).getArgNumber());
+  if (schedule::isBitmap(operand.c)) {
+    auto type = cast<RankedTensorType>(operand.c.rhs.getType());
+    package::BitmapPanels at = package::getBitmapPanels(type, schedule::getPanel(operand.c.rhs));
+    operand.scales = e.bytePtr(base, e.index(tfm::getFormatLayout(at.tensor)->scales));
+    operand.codeSums = e.bytePtr(base, e.index(at.sums));
+    return;
+  }
   operand.scales = e.elementPtr(base, e.f32(), e.mul(columns, steps));
   operand.codeSums = e.elementPtr(operand.scales, e.f32(), columns);
 }
@@ -327,7 +337,7 @@ void ContractionEmitter::emitProduct(const Operand &operand, const Tile &at, Val
   GemmTile tile{picks ? lhs : e.bytePtr(lhs, e.mul(at.row, rowStride)), rowStride, panels, steps, target, stride};
   tile.panelStride = panelStride;
   tile.rows = picks ? e.elementPtr(readNumbers, e.i64(), e.add(at.begin, at.row)) : Value();
-  if (decodes && !schedule::isSparse(operand.c)) {
+  if (decodes && decodesInTile(operand)) {
     // In the tile, where no other one has use for the decoded panels.
     Value isOnly = e.lessThan(at.rowCount, e.index(getTileRows() + 1));
     e.ifThen(isOnly, [&] {
@@ -346,7 +356,7 @@ void ContractionEmitter::decodeColumns(const Operand &operand, Value column, Val
   if (!schedule::isDecoded(operand.c))
     return;
   auto decode = [&] { decodePanels(e, cast<BlockArgument>(operand.c.rhs), depth, column, operand.panels); };
-  if (schedule::isSparse(operand.c))
+  if (!decodesInTile(operand))
     return decode();
   e.ifThen(e.lessThan(e.index(getTileRows()), rowCount), decode);
 }

@@ -10,61 +10,183 @@ using namespace lathe::cpu;
 
 static constexpr int64_t kWidth = schedule::kPanelWidth;
 
+static Value callIntrinsic(Emitter &e, StringRef name, Type type, ValueRange operands) {
+  return e.make<LLVM::CallIntrinsicOp>(type, e.b.getStringAttr(name), operands).getResult(0);
+}
+
 namespace {
-/// Reads the panels of a tile's columns.
+/// Reads the panels of a tile's columns, row by row.
 class Reader {
 public:
   /// `type`: the weight's; `base`: its memory; `depth`: rows of a panel; `column`: the tile's first.
   Reader(Emitter &e, RankedTensorType type, kernel::PanelAttr layout, Value base, Value depth, Value column)
-      : e(e), format(*tfm::getPackedCodes(tfm::getFormat(type))), element(type.getElementType()),
-        at(package::getPackedPanels(type, layout)), base(base), rowBytes(kWidth * format.bits / 8) {
+      : e(e), element(type.getElementType()), base(base), isBitmap(isa<tfm::BitmapFormatAttr>(tfm::getFormat(type))) {
+    Attribute values;
+    uint64_t panels, masks = 0, counts = 0;
+    if (isBitmap) {
+      RankedTensorType tensor = package::getBitmapPanels(type, layout).tensor;
+      tfm::FormatLayout parts = *tfm::getFormatLayout(tensor);
+      values = tfm::getValuesFormat(tfm::getFormat(tensor));
+      panels = tensor.getDimSize(0), depth = e.index(tensor.getDimSize(1));
+      masks = parts.indices, counts = parts.counts, scales = parts.scales, zeros = parts.zeros;
+      group = std::max<int64_t>(tensor.getDimSize(1), 1);
+      if (auto codes = tfm::getPackedCodes(values))
+        group = codes->block[1];
+      panelScales = e.mul(e.ceilDiv(depth, group), kWidth), groupScales = e.index(kWidth);
+    } else {
+      package::PackedPanels at = package::getPackedPanels(type, layout);
+      values = tfm::getFormat(type);
+      panels = at.columns / kWidth, scales = at.scales, zeros = at.zeros, group = at.group;
+      panelScales = e.index(kWidth), groupScales = e.index(at.columns);
+    }
+    format = tfm::getPackedCodes(values);
+    kept = values ? tfm::getHalfType(RankedTensorType::get({}, e.f32(), values)) : e.f32();
     for (int64_t offset = 0; offset < e.sizes.columns; offset += kWidth) {
       // Past the last panel, that once more: nothing reads its columns.
-      first.push_back(e.min(e.add(column, offset), e.index(at.columns - kWidth)));
-      codes.push_back(e.bytePtr(base, e.mul(e.mul(e.div(first.back(), kWidth), depth), rowBytes)));
+      Value panel = e.div(e.min(e.add(column, offset), e.index((panels - 1) * kWidth)), kWidth);
+      first.push_back(panel);
+      Value rows = e.mul(panel, depth);
+      if (isBitmap) {
+        bits.push_back(e.bytePtr(base, e.add(e.mul(rows, kWidth / 8), masks)));
+        Value count = e.load(e.i32(), e.elementPtr(e.bytePtr(base, e.index(counts)), e.i32(), e.div(rows, 4)));
+        begins.push_back(e.make<arith::ExtUIOp>(e.i64(), count));
+      } else {
+        codes.push_back(e.bytePtr(base, e.mul(rows, rowBytes())));
+      }
     }
   }
 
   int64_t getPanels() { return first.size(); }
-  int64_t getGroup() { return at.group; }
+  int64_t getGroup() { return group; }
+  /// Of a bitmap: the place of the first value that each panel keeps. What follows is told by the rows before it.
+  Values getBegins() { return begins; }
 
   /// What the elements of a group of K have in common, vector by vector of a panel.
   struct Group {
     Values scales, zeros;
   };
   Group loadGroup(int64_t panel, Value begin) {
-    Group group;
-    Value place = e.add(e.mul(e.div(begin, at.group), at.columns), first[panel]);
+    Group result;
+    if (!format)
+      return result;
+    Value place = e.add(e.mul(e.div(begin, group), groupScales), e.mul(first[panel], panelScales));
     for (int64_t v = 0; v < kWidth; v += e.lanes) {
       Index lanes = e.lane(e.add(place, v));
-      group.scales.push_back(e.widen(e.loadElements(e.bytePtr(base, e.index(at.scales)), format.scale, lanes)));
-      if (format.zeroPoints) {
-        Value zero = e.loadElements(e.bytePtr(base, e.index(at.zeros)), e.i8(), lanes);
-        group.zeros.push_back(e.make<arith::ExtUIOp>(e.vec(e.i32()), zero));
+      result.scales.push_back(e.widen(e.loadElements(e.bytePtr(base, e.index(scales)), format->scale, lanes)));
+      if (format->zeroPoints) {
+        Value zero = e.loadElements(e.bytePtr(base, e.index(zeros)), e.i8(), lanes);
+        result.zeros.push_back(e.make<arith::ExtUIOp>(e.vec(e.i32()), zero));
       }
     }
-    return group;
+    return result;
   }
 
-  /// A row of a panel, in f32, rounded to the weight's type.
-  Values loadRow(int64_t panel, Value k, const Group &group) {
-    Values values = loadCodes(e.bytePtr(codes[panel], e.mul(k, rowBytes)));
+  /// A row of a panel, in f32, rounded to the weight's type. Of a bitmap, `places` are those of what the panels' rows
+  /// keep, and go on to the next row's.
+  Values loadRow(int64_t panel, Value k, const Group &common, MutableArrayRef<Value> places) {
+    bool isUnsigned = format && (format->zeroPoints || format->type);
+    Values values, here;
+    if (isBitmap)
+      values = loadKept(panel, k, places[panel], isUnsigned, &here);
+    else
+      values = loadCodes(e.bytePtr(codes[panel], e.mul(k, rowBytes())));
     for (auto [v, value] : llvm::enumerate(values)) {
-      if (format.zeroPoints)
-        value = e.make<arith::SubIOp>(value, group.zeros[v]);
-      value = format.type ? getSmallFloat(value) : Value(e.make<arith::SIToFPOp>(e.vec(e.f32()), value));
-      value = e.widen(e.narrow(e.mulf(value, group.scales[v]), element));
+      if (format) {
+        if (format->zeroPoints)
+          value = e.make<arith::SubIOp>(value, common.zeros[v]);
+        value = format->type ? getSmallFloat(value) : Value(e.make<arith::SIToFPOp>(e.vec(e.f32()), value));
+        value = e.mulf(value, common.scales[v]);
+        if (isBitmap && format->zeroPoints)
+          value = e.select(here[v], value, e.constant(value, 0));
+      }
+      value = e.widen(e.narrow(value, element));
+    }
+    return values;
+  }
+
+  /// What a row of a bitmap's panel keeps, at its columns, and 0 elsewhere: floats, or codes as vectors of i32; `here`:
+  /// which columns that are. `place` goes on to the next row's.
+  Values loadKept(int64_t panel, Value k, Value &place, bool isUnsigned, Values *here = nullptr) {
+    Values values;
+    for (int64_t v = 0; v < kWidth; v += e.lanes) {
+      Type type = e.b.getIntegerType(e.lanes);
+      Value mask = e.load(type, e.bytePtr(bits[panel], e.add(e.mul(k, kWidth / 8), v / 8)));
+      Value value = loadVector(place, isUnsigned), where;
+      if (e.lanes == kWidth) {
+        where = e.make<LLVM::BitcastOp>(Type(e.vec(e.i1())), mask);
+        value = callIntrinsic(e, "llvm.x86.avx512.mask.expand", value.getType(), {value, e.constant(value, 0), where});
+      } else {
+        // For each column, how many before it are kept; negative where it isn't.
+        Value number = e.make<arith::ExtUIOp>(e.i64(), mask);
+        Value order = e.evaluateConstant(getOrders(), e.uniform(number));
+        order = e.make<LLVM::BitcastOp>(Type(e.vec(e.i8())), order);
+        order = e.make<arith::ExtSIOp>(e.vec(e.i32()), order);
+        where = e.compare(arith::CmpIPredicate::sge, order, e.constant(order, 0));
+        bool isFloat = isa<FloatType>(getElementTypeOrSelf(value.getType()));
+        value =
+            callIntrinsic(e, isFloat ? "llvm.x86.avx2.permps" : "llvm.x86.avx2.permd", value.getType(), {value, order});
+        value = e.select(where, value, e.constant(value, 0));
+      }
+      values.push_back(value);
+      if (here)
+        here->push_back(where);
+      Value count = e.make<arith::ExtUIOp>(e.i64(), mask);
+      place = e.add(place, e.make<LLVM::CtPopOp>(count));
     }
     return values;
   }
 
 private:
+  int64_t rowBytes() { return kWidth * format->bits / 8; }
+
+  /// Of each mask of 8 columns, what loadKept says, a byte each.
+  ElementsAttr getOrders() {
+    std::vector<int64_t> orders;
+    for (unsigned mask = 0; mask < 256; ++mask) {
+      uint64_t bytes = 0;
+      for (unsigned i = 0, before = 0; i < 8; ++i)
+        bytes |= uint64_t(mask >> i & 1 ? before++ : 0x80) << 8 * i;
+      orders.push_back(static_cast<int64_t>(bytes));
+    }
+    return DenseElementsAttr::get(RankedTensorType::get({256}, e.i64()), ArrayRef<int64_t>(orders));
+  }
+
+  /// What is kept from a place on: a vector of floats, or of codes as i32.
+  Value loadVector(Value place, bool isUnsigned) {
+    if (kept)
+      return e.widen(e.load(e.vec(kept), e.elementPtr(base, kept, place)));
+    auto extended = [&](Value codes) -> Value {
+      Type wide = e.vec(e.i32());
+      return isUnsigned ? Value(e.make<arith::ExtUIOp>(wide, codes)) : Value(e.make<arith::ExtSIOp>(wide, codes));
+    };
+    if (format->bits == 8)
+      return extended(e.load(e.vec(e.i8()), e.bytePtr(base, place)));
+    // Eight codes of half a byte at a time, from half a byte on: up to the sign and down again.
+    Value byte = e.div(place, 2), half = e.mul(e.rem(place, 2), 4);
+    Values eights;
+    for (int64_t v = 0; v < e.lanes; v += 8) {
+      Value word = e.load(e.i64(), e.bytePtr(base, e.add(byte, v / 2)));
+      word = e.make<arith::TruncIOp>(e.i32(), e.make<arith::ShRUIOp>(word, half));
+      eights.push_back(e.make<vector::BroadcastOp>(VectorType::get({8}, e.i32()), word));
+    }
+    SmallVector<int64_t> all(e.lanes);
+    std::iota(all.begin(), all.end(), 0);
+    Value codes = eights.size() == 1 ? eights[0] : Value(e.make<vector::ShuffleOp>(eights[0], eights[1], all));
+    SmallVector<int32_t> shifts;
+    for (int64_t i = 0; i < e.lanes; ++i)
+      shifts.push_back(28 - i % 8 * 4);
+    codes = e.make<arith::ShLIOp>(
+        codes, e.make<arith::ConstantOp>(DenseElementsAttr::get(e.vec(e.i32()), ArrayRef<int32_t>(shifts))));
+    Value down = e.constant(codes, 28);
+    return isUnsigned ? Value(e.make<arith::ShRUIOp>(codes, down)) : Value(e.make<arith::ShRSIOp>(codes, down));
+  }
+
   /// The values of codes of f8E5M2, which are f16's upper halves, or of f8E4M3FN: without the sign the same but for the
   /// exponent's bias, and for the greatest code, which is NaN.
   Value getSmallFloat(Value code) {
     auto shifted = [&](Value bits, int64_t by) { return e.make<arith::ShLIOp>(bits, e.constant(bits, by)); };
     auto masked = [&](int64_t bits) { return e.make<arith::AndIOp>(code, e.constant(code, bits)); };
-    bool isWide = isa<Float8E5M2Type>(format.type);
+    bool isWide = isa<Float8E5M2Type>(format->type);
     Value rest = masked(0x7f);
     Value bits = isWide ? Value(shifted(code, 8)) : e.make<arith::OrIOp>(shifted(masked(0x80), 8), shifted(rest, 7));
     bits = e.make<arith::TruncIOp>(e.vec(e.b.getI16Type()), bits);
@@ -78,9 +200,9 @@ private:
 
   /// As vectors of i32.
   Values loadCodes(Value row) {
-    bool isUnsigned = format.zeroPoints || format.type;
+    bool isUnsigned = format->zeroPoints || format->type;
     Values values;
-    if (format.bits == 8) {
+    if (format->bits == 8) {
       for (int64_t v = 0; v < kWidth; v += e.lanes) {
         Value bytes = e.loadVector(e.i8(), e.bytePtr(row, e.index(v)));
         values.push_back(isUnsigned ? Value(e.make<arith::ExtUIOp>(e.vec(e.i32()), bytes))
@@ -109,12 +231,15 @@ private:
   }
 
   Emitter &e;
-  tfm::PackedCodes format;
   Type element;
-  package::PackedPanels at;
   Value base;
-  int64_t rowBytes;
-  Values first, codes; // of each panel: its column, where its codes begin
+  bool isBitmap;
+  std::optional<tfm::PackedCodes> format; // or, of a bitmap:
+  Type kept;                              // of floats that are kept as they are
+  int64_t group;                          // rows that share a scale
+  uint64_t scales, zeros;                 // where they begin
+  Value panelScales, groupScales;         // scales from a panel, or a group, to the next
+  Values first, codes, bits, begins; // of each panel: its number, and where its codes, its masks, what it keeps begin
 };
 } // namespace
 
@@ -133,7 +258,7 @@ static void decodeSparse(Emitter &e, RankedTensorType type, kernel::PanelAttr la
     Value to = e.elementPtr(target, e.f32(), e.mul(depth, offset));
     auto load = [&](Value row) {
       if (reader)
-        return reader->loadRow(offset / kWidth, row, reader->loadGroup(offset / kWidth, row));
+        return reader->loadRow(offset / kWidth, row, reader->loadGroup(offset / kWidth, row), {});
       Values values;
       Value place = e.mul(e.add(e.mul(panel, kept), row), kWidth);
       for (int64_t v = 0; v < kWidth; v += e.lanes)
@@ -175,19 +300,49 @@ static void decodeSparse(Emitter &e, RankedTensorType type, kernel::PanelAttr la
   }
 }
 
+/// A bitmap's codes as words of a column's four rows.
+static void decodeCodes(Emitter &e, Reader &reader, Value depth, Value target) {
+  Value steps = e.ceilDiv(depth, schedule::kIntegerDepth);
+  for (int64_t panel = 0; panel < reader.getPanels(); ++panel) {
+    Value to = e.elementPtr(target, e.i32(), e.mul(steps, panel * kWidth));
+    e.loop(e.index(0), steps, 1, reader.getBegins()[panel], [&](Value step, ValueRange state) {
+      Value place = state[0];
+      Values words;
+      for (int64_t i = 0; i < schedule::kIntegerDepth; ++i) {
+        Values codes = reader.loadKept(panel, e.add(e.mul(step, schedule::kIntegerDepth), i), place, true);
+        for (auto [v, code] : llvm::enumerate(codes)) {
+          Value shifted = i ? e.make<arith::ShLIOp>(code, e.constant(code, 8 * i)) : code;
+          if (i)
+            words[v] = e.make<arith::OrIOp>(words[v], shifted);
+          else
+            words.push_back(shifted);
+        }
+      }
+      for (auto [v, word] : llvm::enumerate(words))
+        e.storeVector(word, e.elementPtr(to, e.i32(), e.add(e.mul(step, kWidth), v * e.lanes)));
+      return Values{place};
+    });
+  }
+}
+
 void cpu::decodePanels(Emitter &e, BlockArgument weight, Value depth, Value column, Value target) {
   auto type = cast<RankedTensorType>(weight.getType());
   Value base = e.getOperand(weight.getArgNumber());
   if (isa<tfm::SparseFormatAttr>(tfm::getFormat(type)))
     return decodeSparse(e, type, schedule::getPanel(weight), base, depth, column, target);
   Reader reader(e, type, schedule::getPanel(weight), base, depth, column);
+  if (schedule::isInteger(e.productKind))
+    return decodeCodes(e, reader, depth, target);
+  Values begins = reader.getBegins();
   for (int64_t panel = 0; panel < reader.getPanels(); ++panel) {
     Value to = e.elementPtr(target, e.f32(), e.mul(depth, panel * kWidth));
-    e.loop(e.index(0), depth, reader.getGroup(), [&](Value begin) {
+    e.loop(e.index(0), depth, reader.getGroup(), begins, [&](Value begin, ValueRange state) {
       Reader::Group group = reader.loadGroup(panel, begin);
-      e.loop(begin, e.min(e.add(begin, reader.getGroup()), depth), 1, [&](Value k) {
-        for (auto [v, value] : llvm::enumerate(reader.loadRow(panel, k, group)))
+      return e.loop(begin, e.min(e.add(begin, reader.getGroup()), depth), 1, state, [&](Value k, ValueRange state) {
+        Values places(state);
+        for (auto [v, value] : llvm::enumerate(reader.loadRow(panel, k, group, places)))
           e.storeVector(value, e.elementPtr(to, e.f32(), e.add(e.mul(k, kWidth), v * e.lanes)));
+        return places;
       });
     });
   }
@@ -196,18 +351,10 @@ void cpu::decodePanels(Emitter &e, BlockArgument weight, Value depth, Value colu
 static LLVM::LLVMFuncOp getTile(Emitter &e, BlockArgument weight, int64_t rows, ValueRange operands, bool picks) {
   // All that the code depends on.
   auto type = cast<RankedTensorType>(weight.getType());
-  tfm::PackedCodes format = *tfm::getPackedCodes(tfm::getFormat(type));
-  package::PackedPanels at = package::getPackedPanels(type, schedule::getPanel(weight));
   std::string name;
-  llvm::raw_string_ostream os(name);
-  os << "packed.";
-  if (format.type)
-    os << format.type;
-  else
-    os << "int" << format.bits;
-  os << "." << format.scale << (format.zeroPoints ? ".zero" : "") << "." << type.getElementType() << "."
-     << type.getNumElements() << "." << at.columns << "." << at.group << "." << rows << "x" << e.sizes.columns
-     << (picks ? ".rows" : "");
+  llvm::raw_string_ostream(name) << "packed." << type
+                                 << (schedule::getPanel(weight).getTransposed() ? ".transposed" : "") << "." << rows
+                                 << "x" << e.sizes.columns << (picks ? ".rows" : "");
   auto types = llvm::map_to_vector(operands, [](Value operand) { return operand.getType(); });
   return e.getHelper(name, types, [&](ValueRange arguments) {
     Value a = arguments[0], strideA = arguments[1], depth = arguments[2], c = arguments[3], strideC = arguments[4];
@@ -219,6 +366,7 @@ static LLVM::LLVMFuncOp getTile(Emitter &e, BlockArgument weight, int64_t rows, 
     }
     int64_t vectors = e.sizes.columns / e.lanes;
     Values initial(rows * vectors, e.constant(e.vec(e.f32()), 0));
+    initial.append(reader.getBegins());
     Values sums = e.loop(e.index(0), depth, reader.getGroup(), initial, [&](Value begin, ValueRange state) {
       SmallVector<Reader::Group, 2> groups;
       for (int64_t panel = 0; panel < reader.getPanels(); ++panel)
@@ -226,8 +374,9 @@ static LLVM::LLVMFuncOp getTile(Emitter &e, BlockArgument weight, int64_t rows, 
       Value end = e.min(e.add(begin, reader.getGroup()), depth);
       return e.loop(begin, end, 1, state, [&](Value k, ValueRange values) {
         Values next(values), weights;
+        auto places = MutableArrayRef(next).drop_front(rows * vectors);
         for (int64_t panel = 0; panel < reader.getPanels(); ++panel)
-          weights.append(reader.loadRow(panel, k, groups[panel]));
+          weights.append(reader.loadRow(panel, k, groups[panel], places));
         for (int64_t r = 0; r < rows; ++r) {
           Value x = e.broadcast(e.load(e.f32(), e.elementPtr(rowsOfA[r], e.f32(), k)));
           for (int64_t v = 0; v < vectors; ++v)

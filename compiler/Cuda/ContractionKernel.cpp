@@ -252,6 +252,8 @@ ContractionWriter::Side ContractionWriter::getRhs(ArrayRef<Operation *> anchors)
   auto getSource = [&](Operation *op) -> std::string {
     Contraction c = *schedule::getContraction(op);
     Type element = tfm::getElementType(c.rhs);
+    if (schedule::isBitmap(c))
+      return "Source::Computed";
     if (schedule::isDecoded(c))
       return schedule::isSparse(c) ? "Source::SparsePanels" : "Source::PackedPanels";
     if (schedule::getPanel(c.rhs))
@@ -289,7 +291,7 @@ ContractionWriter::Side ContractionWriter::getRhs(ArrayRef<Operation *> anchors)
   for (auto [i, op] : llvm::enumerate(anchors)) {
     Contraction c = *schedule::getContraction(op);
     std::string number = std::to_string(columnsOf(op)), line;
-    if (computed && schedule::isDecoded(c)) {
+    if (computed && schedule::isDecoded(c) && !schedule::isBitmap(c)) {
       line = "return from_float<T>(" + (schedule::isSparse(c) ? getSparsePanels(c) : getPanelCodes(c)) +
              ".element(k, column));";
     } else if (computed) {
@@ -301,6 +303,13 @@ ContractionWriter::Side ContractionWriter::getRhs(ArrayRef<Operation *> anchors)
                  }
                  if (auto panel = schedule::getPanel(c.rhs)) {
                    Value width = w.index(panel.getWidth());
+                   if (schedule::isBitmap(c)) {
+                     auto type = cast<RankedTensorType>(c.rhs.getType());
+                     Indices at{w.uniform(w.div(p[2], width)), w.uniform(p[1]), w.uniform(w.rem(p[2], width))};
+                     return w.narrow(w.loadWeight(w.getOperand(cast<BlockArgument>(c.rhs).getArgNumber()),
+                                                  package::getBitmapPanels(type, panel).tensor, at),
+                                     type.getElementType());
+                   }
                    Value row = w.add(w.mul(w.div(p[2], width), w.getDim(c.k)), p[1]);
                    return w.loadElements(w.getOperand(cast<BlockArgument>(c.rhs).getArgNumber()),
                                          tfm::getElementType(c.rhs),

@@ -166,7 +166,58 @@ static void layOutSparse(RankedTensorType type, kernel::PanelAttr layout, ArrayR
   }
 }
 
+BitmapPanels package::getBitmapPanels(RankedTensorType type, kernel::PanelAttr layout) {
+  auto format = cast<tfm::BitmapFormatAttr>(type.getEncoding());
+  MLIRContext *context = type.getContext();
+  int64_t depth = type.getDimSize(layout.getTransposed()), width = layout.getWidth();
+  int64_t rows = llvm::alignTo(depth, 4), panels = llvm::divideCeil(type.getDimSize(!layout.getTransposed()), width);
+  auto blockOf = [&](DenseI64ArrayAttr block) {
+    int64_t group = block[layout.getTransposed()];
+    return DenseI64ArrayAttr::get(context, {1, group < depth ? group : std::max<int64_t>(rows, 1), 1});
+  };
+  Attribute values = format.getValues();
+  if (auto integers = dyn_cast_or_null<tfm::IntFormatAttr>(values)) {
+    bool isDeep = layout.getDepth() > 1;
+    values =
+        tfm::IntFormatAttr::get(context, isDeep ? 8 : integers.getBits(), blockOf(integers.getBlock()),
+                                isDeep ? Float32Type::get(context) : integers.getScale(), integers.getZeroPoints());
+  } else if (auto floats = dyn_cast_or_null<tfm::FloatFormatAttr>(values); floats && floats.getBlock()) {
+    values = tfm::FloatFormatAttr::get(context, floats.getType(), blockOf(floats.getBlock()), floats.getScale());
+  }
+  BitmapPanels at;
+  at.tensor = RankedTensorType::get({panels, rows, width}, type.getElementType(),
+                                    tfm::BitmapFormatAttr::get(context, format.getKept(), values));
+  // The weight's own size didn't overflow, and this one is close.
+  at.sums = llvm::alignTo(tfm::getFormatLayout(at.tensor)->size, 64);
+  at.size = at.sums + (layout.getDepth() > 1 ? panels * width * sizeof(int32_t) : 64);
+  return at;
+}
+
+static void layOutBitmap(RankedTensorType type, kernel::PanelAttr layout, ArrayRef<char> bytes,
+                         llvm::function_ref<void(ArrayRef<char>)> sink) {
+  BitmapPanels at = getBitmapPanels(type, layout);
+  bool transposed = layout.getTransposed();
+  size_t width = layout.getWidth(), rows = at.tensor.getDimSize(1);
+  size_t depth = type.getDimSize(transposed), columns = type.getDimSize(!transposed);
+  std::vector<char> panels = tfm::reorderBitmap(type, bytes, at.tensor, [&](size_t i) -> int64_t {
+    size_t k = i / width % rows, n = i / width / rows * width + i % width;
+    return k >= depth || n >= columns ? -1 : transposed ? n * depth + k : k * columns + n;
+  });
+  panels.resize(at.size);
+  if (layout.getDepth() > 1) {
+    tfm::FormatLayout parts = *tfm::getFormatLayout(at.tensor);
+    std::vector<int32_t> sums(at.tensor.getDimSize(0) * width);
+    for (size_t i = 0, place = 0, count = at.tensor.getNumElements(); i < count; ++i)
+      if (panels[parts.indices + i / 8] >> i % 8 & 1)
+        sums[i / width / rows * width + i % width] += static_cast<int8_t>(panels[parts.codes + place++]);
+    std::memcpy(panels.data() + at.sums, sums.data(), sums.size() * sizeof(int32_t));
+  }
+  sink(panels);
+}
+
 std::optional<uint64_t> package::getStoredBytes(RankedTensorType type, kernel::PanelAttr layout) {
+  if (layout && isa_and_nonnull<tfm::BitmapFormatAttr>(tfm::getFormat(type)))
+    return getBitmapPanels(type, layout).size;
   if (layout && isa_and_nonnull<tfm::SparseFormatAttr>(tfm::getFormat(type)))
     return getSparsePanels(type, layout).size;
   if (layout && tfm::getFormat(type) && !tfm::getHalfType(type))
@@ -188,6 +239,8 @@ void package::layOut(RankedTensorType type, kernel::PanelAttr layout, ArrayRef<c
     return sink(bytes);
   if (isa_and_nonnull<tfm::SparseFormatAttr>(tfm::getFormat(type)))
     return layOutSparse(type, layout, bytes, sink);
+  if (isa_and_nonnull<tfm::BitmapFormatAttr>(tfm::getFormat(type)))
+    return layOutBitmap(type, layout, bytes, sink);
   if (tfm::getFormat(type) && !tfm::getHalfType(type))
     return layout.getDepth() > 1 ? layOutIntegers(type, layout, bytes, sink) : layOutPacked(type, layout, bytes, sink);
   size_t element = bytes.size() / type.getNumElements(), width = layout.getWidth(), depth = layout.getDepth();

@@ -529,6 +529,17 @@ static RankedTensorType getValuesType(RankedTensorType type) {
   return RankedTensorType::get(type.getShape(), element, getValuesFormat(getFormat(type)));
 }
 
+/// Fills in what is kept before each run.
+static void countBitmap(std::vector<char> &bytes, const FormatLayout &layout, size_t elements) {
+  for (size_t i = 0, before = 0; i < elements; ++i) {
+    if (i % kBitmapRun == 0) {
+      uint32_t count = before;
+      std::memcpy(bytes.data() + layout.counts + i / kBitmapRun * sizeof count, &count, sizeof count);
+    }
+    before += getBits(bytes.data() + layout.indices, i, 1);
+  }
+}
+
 std::vector<char> tfm::packSparse(RankedTensorType type, ArrayRef<char> whole, ArrayRef<float> values) {
   Attribute format = getFormat(type);
   FormatLayout layout = *getFormatLayout(type), from;
@@ -557,13 +568,7 @@ std::vector<char> tfm::packSparse(RankedTensorType type, ArrayRef<char> whole, A
       putBits(bytes.data() + layout.indices, element, 1, 1);
   });
   if (!sparse)
-    for (size_t i = 0, before = 0; i < values.size(); ++i) {
-      if (i % kBitmapRun == 0) {
-        uint32_t count = before;
-        std::memcpy(bytes.data() + layout.counts + i / kBitmapRun * sizeof count, &count, sizeof count);
-      }
-      before += getBits(bytes.data() + layout.indices, i, 1);
-    }
+    countBitmap(bytes, layout, values.size());
   return bytes;
 }
 
@@ -617,6 +622,56 @@ static std::vector<size_t> getBlocks(ArrayRef<int64_t> shape, DenseI64ArrayAttr 
   if (block)
     forEachBlocked(shape, block, [&](size_t i, size_t number) { blocks[i] = number; });
   return blocks;
+}
+
+std::vector<char> tfm::reorderBitmap(RankedTensorType type, ArrayRef<char> bytes, RankedTensorType to,
+                                     llvm::function_ref<int64_t(size_t element)> source) {
+  Attribute format = getValuesFormat(getFormat(type)), toFormat = getValuesFormat(getFormat(to));
+  FormatLayout from = *getFormatLayout(type), layout = *getFormatLayout(to);
+  std::vector<char> result(layout.size);
+  constexpr uint32_t kNone = UINT32_MAX;
+  std::vector<uint32_t> places(type.getNumElements(), kNone);
+  forEachCode(type, from, bytes.data(), [&](size_t place, size_t element) { places[element] = place; });
+  auto getBlocksOf = [](RankedTensorType tensor, Attribute values) {
+    auto integers = dyn_cast_or_null<IntFormatAttr>(values);
+    auto floats = dyn_cast_or_null<FloatFormatAttr>(values);
+    DenseI64ArrayAttr block = integers ? integers.getBlock() : floats ? floats.getBlock() : DenseI64ArrayAttr();
+    Type scale = integers ? integers.getScale() : floats ? floats.getScale() : Type();
+    return std::pair(getBlocks(tensor.getShape(), block), scale);
+  };
+  auto [blocks, scale] = getBlocksOf(type, format);
+  auto [toBlocks, toScale] = getBlocksOf(to, toFormat);
+  auto integers = dyn_cast_or_null<IntFormatAttr>(format);
+  unsigned bits = getCodeBits(format), toBits = getCodeBits(toFormat);
+  unsigned sign = integers && !integers.getZeroPoints() ? 1u << (bits - 1) : 0;
+  if (layout.tables)
+    std::memcpy(result.data() + layout.tables, bytes.data() + from.tables, from.indices - from.tables);
+  size_t place = 0;
+  for (size_t i = 0, count = to.getNumElements(); i < count; ++i) {
+    int64_t element = source(i);
+    if (element < 0)
+      continue;
+    if (scale) {
+      size_t block = blocks[element], at = toBlocks[i];
+      float value = getFloats(bytes.data() + from.scales + block * scale.getIntOrFloatBitWidth() / 8, 1, scale)[0];
+      putFloats(result.data() + layout.scales + at * toScale.getIntOrFloatBitWidth() / 8, value, toScale);
+      if (integers && integers.getZeroPoints())
+        result[layout.zeros + at] = bytes[from.zeros + block];
+    }
+    if (places[element] == kNone)
+      continue;
+    putBits(result.data() + layout.indices, i, 1, 1);
+    if (bits > 8) {
+      std::memcpy(result.data() + layout.codes + place * bits / 8,
+                  bytes.data() + from.codes + places[element] * bits / 8, bits / 8);
+    } else {
+      unsigned code = getBits(bytes.data() + from.codes, places[element], bits);
+      putBits(result.data() + layout.codes, place, toBits, (code ^ sign) - sign);
+    }
+    ++place;
+  }
+  countBitmap(result, layout, to.getNumElements());
+  return result;
 }
 
 std::vector<float> tfm::decode(RankedTensorType type, ArrayRef<char> bytes) {

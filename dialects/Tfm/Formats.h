@@ -82,6 +82,11 @@ std::vector<char> encode(mlir::RankedTensorType type, llvm::ArrayRef<float> valu
 /// Of a type in a sparse format: from all elements as bytes of its values' format (f32 if it has none), those that are
 /// kept, with the scales and tables of all. `values` are the elements' values, row-major, by which encode chooses.
 std::vector<char> packSparse(mlir::RankedTensorType type, llvm::ArrayRef<char> whole, llvm::ArrayRef<float> values);
+/// Of a type in #tfm.bitmap: the bytes of another one in which element i is the element `source(i)` of this one, or,
+/// where that is negative, left out. Of the other only the blocks differ, and integers may have more bits and wider
+/// scales.
+std::vector<char> reorderBitmap(mlir::RankedTensorType type, llvm::ArrayRef<char> bytes, mlir::RankedTensorType to,
+                                llvm::function_ref<int64_t(size_t element)> source);
 /// The values, row-major. The bytes have the layout's size.
 std::vector<float> decode(mlir::RankedTensorType type, llvm::ArrayRef<char> bytes);
 

@@ -207,8 +207,12 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
         return launch.getInputs()[argument.getArgNumber()].getDefiningOp<tfm::GetOp>();
       });
     };
+    // Devices decode what is behind a bitmap, and have no integers then.
+    auto hasCodes = [&](const Contraction &c) {
+      return getIntegers(c) && !(hasCuda && tfm::isSparse(tfm::getFormat(c.rhs.getType())));
+    };
     bool integers =
-        llvm::all_of(anchors, [&](Operation *op) { return isLaidOut(op) && hasIntegers(*getContraction(op)); });
+        llvm::all_of(anchors, [&](Operation *op) { return isLaidOut(op) && hasCodes(*getContraction(op)); });
     // Devices read rows of 16 bits.
     bool halves = !hasCuda && llvm::all_of(anchors, [&](Operation *op) {
       Contraction c = *getContraction(op);
@@ -224,17 +228,9 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
     }
   }
 
-  /// Whether rows of codes can meet the weight's own codes, one scale for each column (or fewer), in sums of 32 bits.
-  static bool hasIntegers(const Contraction &c) {
-    auto format = dyn_cast_or_null<tfm::IntFormatAttr>(tfm::getFormat(c.rhs.getType()));
-    int64_t depth = c.k.getConstant().value_or(INT64_MAX);
-    return c.activation && !isa<tfm::DynamicFloatAttr>(c.activation) && format && format.getBits() > 4 &&
-           !format.getZeroPoints() && format.getBlock()[c.transposeRhs ? 1 : 0] >= depth && depth <= kMostIntegers;
-  }
-  /// Whether its codes, of whole or half bytes, or what is kept of it lie in panels.
+  /// Whether its codes, of whole or half bytes, or what is kept of it can lie in panels.
   static bool isUnpackable(const Contraction &c) {
-    return tfm::getPackedCodes(tfm::getFormat(c.rhs.getType())) || isSparse(c);
+    return tfm::getPackedCodes(tfm::getFormat(c.rhs.getType())) || isSparse(c) || isBitmap(c);
   }
-  static constexpr int64_t kMostIntegers = 65536; // times 255 * 128 is below 2^31
 };
 } // namespace

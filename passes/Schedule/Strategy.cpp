@@ -130,7 +130,7 @@ bool schedule::isInteger(const Contraction &c) {
 
 bool schedule::isDecoded(const Contraction &c) {
   kernel::PanelAttr panel = getPanel(c.rhs);
-  return panel && panel.getDepth() == 1 && tfm::getFormat(c.rhs.getType());
+  return panel && ((panel.getDepth() == 1 && tfm::getFormat(c.rhs.getType())) || isBitmap(c));
 }
 
 /// Of contractions of one kernel, which share the lhs and have panels of one depth.
@@ -142,9 +142,7 @@ static Product getContractionProduct(ArrayRef<Contraction> contractions, const C
     return target.amx && depth && *depth % elements == 0;
   };
   if (llvm::all_of(contractions, [](const Contraction &c) { return isInteger(c); })) {
-    bool isNarrow = llvm::all_of(contractions, [](const Contraction &c) {
-      return cast<tfm::IntFormatAttr>(tfm::getFormat(c.rhs.getType())).getBits() <= 7;
-    });
+    bool isNarrow = llvm::all_of(contractions, [](const Contraction &c) { return getIntegers(c).getBits() <= 7; });
     return fillsTiles(64) ? Product::AmxInt8 : target.vnni ? Product::Vnni : isNarrow ? Product::Bytes : Product::Words;
   }
   if (!panel || panel.getDepth() != kHalfDepth)
@@ -181,6 +179,32 @@ bool schedule::isSparse(const Contraction &c) {
     return false;
   auto floats = dyn_cast_or_null<tfm::FloatFormatAttr>(format.getValues());
   return !format.getValues() || tfm::getPackedCodes(format.getValues()) || (floats && !floats.getBlock());
+}
+
+/// A weight's bitmap, if it isn't so large that places in its panels don't fit into 32 bits; or null.
+static tfm::BitmapFormatAttr getBitmap(const Contraction &c) {
+  auto format = dyn_cast_or_null<tfm::BitmapFormatAttr>(tfm::getFormat(c.rhs.getType()));
+  auto depth = c.k.getConstant(), columns = c.n.getConstant();
+  bool isSmall = format && depth && columns && *depth <= INT32_MAX && *columns <= INT32_MAX &&
+                 llvm::alignTo(*depth, 4) * llvm::alignTo(*columns, kPanelWidth) <= UINT32_MAX;
+  return isSmall ? format : tfm::BitmapFormatAttr();
+}
+
+tfm::IntFormatAttr schedule::getIntegers(const Contraction &c) {
+  constexpr int64_t kMost = 65536; // times 255 * 128 is below 2^31
+  tfm::BitmapFormatAttr bitmap = getBitmap(c);
+  auto integers = dyn_cast_or_null<tfm::IntFormatAttr>(bitmap ? bitmap.getValues() : tfm::getFormat(c.rhs.getType()));
+  int64_t depth = c.k.getConstant().value_or(INT64_MAX);
+  bool isWhole = c.activation && !isa<tfm::DynamicFloatAttr>(c.activation) && integers && integers.getBits() > 4 &&
+                 !integers.getZeroPoints() && integers.getBlock()[c.transposeRhs ? 1 : 0] >= depth && depth <= kMost;
+  return isWhole ? integers : tfm::IntFormatAttr();
+}
+
+bool schedule::isBitmap(const Contraction &c) {
+  tfm::BitmapFormatAttr bitmap = getBitmap(c);
+  auto floats = dyn_cast_or_null<tfm::FloatFormatAttr>(bitmap ? bitmap.getValues() : Attribute());
+  return bitmap && (!bitmap.getValues() || tfm::getPackedCodes(bitmap.getValues()) ||
+                    (floats && !floats.getBlock() && floats.getType().getIntOrFloatBitWidth() == 16) || isInteger(c));
 }
 
 bool schedule::isSmallFloat(const Contraction &c) {

@@ -99,11 +99,17 @@ mlir::BlockArgument getReadRows(kernel::FuncOp kernel, const Dim &rows);
 /// Whether it is computed in integers: rows of 8-bit codes, and a weight in 8 bits that lies in panels of
 /// kIntegerDepth.
 bool isInteger(const Contraction &contraction);
-/// Whether its weight's codes lie in panels, which are decoded to f32 as they are used.
+/// Whether its weight lies in panels that are decoded as they are used, to f32, or a bitmap of integers to codes.
 bool isDecoded(const Contraction &contraction);
 /// Whether of each four elements along K of its weight two are kept, such that it can lie in sparse panels
 /// (compiler/Package/Layout.h).
 bool isSparse(const Contraction &contraction);
+/// Whether its weight is a #tfm.bitmap that can lie in panels (compiler/Package/Layout.h): of floats as they are, or of
+/// packed codes, or such that integers meet.
+bool isBitmap(const Contraction &contraction);
+/// The integers that rows of codes can meet, in sums of 32 bits: a weight's own codes, or those that its bitmap keeps,
+/// of more than 4 bits, with one scale for each column (or fewer); else null.
+tfm::IntFormatAttr getIntegers(const Contraction &contraction);
 /// Whether rows of small floats meet a weight's own codes, in panels, with one scale a column, where a device has such
 /// products.
 bool isSmallFloat(const Contraction &contraction);

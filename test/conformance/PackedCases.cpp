@@ -1,5 +1,5 @@
-// Weights of packed codes that lie in panels, by few rows and by many, and of two of four elements; and inputs
-// quantized to small floats.
+// Weights of packed codes that lie in panels, by few rows and by many, of two of four elements and behind a bitmap; and
+// inputs quantized to small floats.
 #include "test/conformance/Cases.h"
 
 using namespace mlir;
@@ -208,6 +208,73 @@ void addSparse(std::vector<Case> &cases) {
                    kRows, 64});
 }
 
+/// Weights behind a bitmap: of every kind of values, by rows in floats and in codes.
+void addBitmaps(std::vector<Case> &cases) {
+  auto bitmap = [](int64_t kept, const std::string &values) {
+    return "#tfm.bitmap<kept = " + text(kept) + (values.empty() ? ">" : ", values = " + values + ">");
+  };
+  auto add = [&](const std::string &name, int64_t k, int64_t n, const std::string &attribute, bool transposed,
+                 const std::string &activation = "") {
+    std::string attributes = transposed ? activation.empty() ? "transposed" : activation + ", transposed" : activation;
+    cases.push_back({"bitmap_" + name,
+                     [=](CaseBuilder &b) -> SmallVector<Value> {
+                       std::string shape = transposed ? text(n) + ", " + text(k) : text(k) + ", " + text(n);
+                       Value w = b.weight(shape, 1, attribute);
+                       return {b.op("linear", {b.input("n, " + text(k)), w, b.weight(text(n))}, b.type("n, " + text(n)),
+                                    attributes)};
+                     },
+                     kRows, k});
+  };
+  constexpr char kDynamic[] = "activation = #tfm.dynamic<bits = 8>";
+  constexpr char kStatic[] = "activation = #tfm.static<bits = 8, scale = 7.0e-03 : f32, zero = 120>";
+  std::vector<Format> values = getFormats(200, 0);
+  values.push_back({"f32", ""});
+  values.push_back({"f16", "#tfm.float<type = f16>"});
+  values.push_back({"bf16", "#tfm.float<type = bf16>"});
+  values.push_back({"int3", integers(3, 200, "f16", false)}); // in no panels
+  values.push_back({"codebook", "#tfm.codebook<bits = 4, type = f16>"});
+  for (const Format &format : values)
+    add(format.name, 200, 150, bitmap(14000, format.attribute), false);
+  // The last rows and columns of panels not whole, and nearly all or none kept.
+  for (const Format &format : getFormats(37, 1))
+    add("odd_" + format.name, 37, 40, bitmap(1001, format.attribute), true);
+  for (int64_t kept : {0, 1, 1479, 1480})
+    for (bool dynamic : {false, true})
+      add(text(kept) + (dynamic ? "_dynamic" : ""), 37, 40, bitmap(kept, integers(8, 37, "f16", false)), false,
+          dynamic ? kDynamic : "");
+  for (int64_t bits : {8, 7, 5, 4})
+    for (bool transposed : {false, true}) {
+      std::string suffix = "_int" + text(bits) + (transposed ? "_transposed" : "");
+      std::string attribute = bitmap(14000, integers(bits, 200, "f16", false, transposed));
+      add("dynamic" + suffix, 200, 150, attribute, transposed, kDynamic);
+      add("static" + suffix, 200, 150, attribute, transposed, kStatic);
+    }
+  for (const char *kind : {"f32", "int8", "mixed"}) { // with what meets in an epilogue
+    bool isPlain = StringRef(kind) == "f32", isMixed = StringRef(kind) == "mixed";
+    auto weightOf = [=](int64_t n) {
+      return bitmap(500 * n, isPlain ? std::string() : integers(8, 1104, "f32", false));
+    };
+    std::string attributes = isPlain ? "" : kDynamic;
+    cases.push_back({"bitmap_deep_norm_" + std::string(kind),
+                     [=](CaseBuilder &b) -> SmallVector<Value> {
+                       Value w = b.weight("1104, 40", 1, weightOf(40));
+                       Value y = b.op("linear", {b.input("n, 1104"), w}, b.type("n, 40"), attributes);
+                       return {b.op("layer_norm", {y, b.weight("40"), b.weight("40")}, b.type("n, 40"),
+                                    "epsilon = 1.0e-12 : f64, operandSegmentSizes = array<i32: 1, 1, 1>")};
+                     },
+                     kRows, 4400});
+    cases.push_back({"bitmap_deep_swiglu_" + std::string(kind),
+                     [=](CaseBuilder &b) -> SmallVector<Value> {
+                       Value x = b.input("n, 1104"), w = b.weight("1104, 136", 1, weightOf(136));
+                       Value other =
+                           b.weight("1104, 136", 1, isMixed ? integers(8, 1104, "f32", false) : weightOf(136));
+                       Value gate = b.op("linear", {x, w}, b.type("n, 136"), attributes);
+                       return {b.map("swiglu", {gate, b.op("linear", {x, other}, b.type("n, 136"), attributes)})};
+                     },
+                     kRows, 4400});
+  }
+}
+
 void addSmallFloats(std::vector<Case> &cases) {
   constexpr char kActivation[] = "activation = #tfm.dynamic_float<type = f8E4M3FN>";
   auto add = [&](const std::string &name, int64_t k, int64_t n, const std::string &attribute, Fill fill) {
@@ -261,6 +328,7 @@ std::vector<Case> conformance::getPackedCases() {
   addPanels(cases);
   addEpilogues(cases);
   addSparse(cases);
+  addBitmaps(cases);
   addSmallFloats(cases);
   return cases;
 }

@@ -8,6 +8,8 @@ module attributes {tfm.symbols = {batch = array<i64: 1, 32>, sequence = array<i6
   tfm.weight @s : tensor<64x48xf16, #tfm.nm<n = 2, m = 4, axis = 0, values = #tfm.int<bits = 8, block = [12, 1], scale = f16>>> = #tfm.random<1, 5, 1.0 : f64>
   tfm.weight @t : tensor<64x48xf16, #tfm.nm<n = 2, m = 4, axis = 0, values = #tfm.int<bits = 8, block = [18, 1], scale = f16>>> = #tfm.random<1, 6, 1.0 : f64>
   tfm.weight @i : tensor<64x48xf32, #tfm.int<bits = 8, block = [64, 1], scale = f32>> = #tfm.random<1, 4, 1.0 : f64>
+  tfm.weight @m : tensor<64x48xf32, #tfm.bitmap<kept = 1500, values = #tfm.int<bits = 8, block = [64, 1], scale = f16>>> = #tfm.random<1, 7, 1.0 : f64>
+  tfm.weight @n : tensor<64x48xf32, #tfm.bitmap<kept = 1500, values = #tfm.codebook<bits = 4, type = f16>>> = #tfm.random<1, 8, 1.0 : f64>
 
   // A weight that every launch passes lies in panels; tiles are row blocks by column chunks.
   // CHECK-LABEL: kernel.func @up
@@ -51,6 +53,26 @@ module attributes {tfm.symbols = {batch = array<i64: 1, 32>, sequence = array<i6
       -> tensor<?x48xf16, #tfm.dims<batch, 48>> attributes {anchor = #kernel.anchor<contraction>} {
     %0 = tfm.linear %x, %w : (tensor<?x64xf16, #tfm.dims<batch, 64>>, tensor<64x48xf16, #tfm.nm<n = 2, m = 4, axis = 0, values = #tfm.int<bits = 8, block = [18, 1], scale = f16>>>) -> tensor<?x48xf16, #tfm.dims<batch, 48>>
     kernel.return %0 : tensor<?x48xf16, #tfm.dims<batch, 48>>
+  }
+  // What a bitmap keeps lies in panels too, for integers where there are no devices; not what has a table.
+  // CHECK-LABEL: kernel.func @bitmap(
+  // CHECK-SAME: scale = f16>>> {kernel.layout = #kernel.panel<width = 16, depth = 4>})
+  // CHECK-SAME: product = "words"
+  // CUDA-LABEL: kernel.func @bitmap(
+  // CUDA-SAME: scale = f16>>> {kernel.layout = #kernel.panel<width = 16>})
+  // CUDA-SAME: product = "f32"
+  kernel.func @bitmap(%x: tensor<?x64xf32, #tfm.dims<batch, 64>>, %w: tensor<64x48xf32, #tfm.bitmap<kept = 1500, values = #tfm.int<bits = 8, block = [64, 1], scale = f16>>>)
+      -> tensor<?x48xf32, #tfm.dims<batch, 48>> attributes {anchor = #kernel.anchor<contraction>} {
+    %0 = tfm.linear %x, %w {activation = #tfm.dynamic<bits = 8>} : (tensor<?x64xf32, #tfm.dims<batch, 64>>, tensor<64x48xf32, #tfm.bitmap<kept = 1500, values = #tfm.int<bits = 8, block = [64, 1], scale = f16>>>) -> tensor<?x48xf32, #tfm.dims<batch, 48>>
+    kernel.return %0 : tensor<?x48xf32, #tfm.dims<batch, 48>>
+  }
+  // CHECK-LABEL: kernel.func @table(
+  // CHECK-NOT: kernel.layout
+  // CHECK: kernel.return
+  kernel.func @table(%x: tensor<?x64xf32, #tfm.dims<batch, 64>>, %w: tensor<64x48xf32, #tfm.bitmap<kept = 1500, values = #tfm.codebook<bits = 4, type = f16>>>)
+      -> tensor<?x48xf32, #tfm.dims<batch, 48>> attributes {anchor = #kernel.anchor<contraction>} {
+    %0 = tfm.linear %x, %w : (tensor<?x64xf32, #tfm.dims<batch, 64>>, tensor<64x48xf32, #tfm.bitmap<kept = 1500, values = #tfm.codebook<bits = 4, type = f16>>>) -> tensor<?x48xf32, #tfm.dims<batch, 48>>
+    kernel.return %0 : tensor<?x48xf32, #tfm.dims<batch, 48>>
   }
   // Small floats by small floats, where a device multiplies them; not integers.
   // CUDA-LABEL: kernel.func @small
@@ -103,6 +125,10 @@ module attributes {tfm.symbols = {batch = array<i64: 1, 32>, sequence = array<i6
     %3 = kernel.launch @grouped(%s, %i) : (tensor<?x64xf32, #tfm.dims<batch, 64>>, tensor<64x48xf32, #tfm.int<bits = 8, block = [64, 1], scale = f32>>) -> tensor<?x48xf32, #tfm.dims<batch, 48>>
     %4 = kernel.launch @sparse(%h, %two) : (tensor<?x64xf16, #tfm.dims<batch, 64>>, tensor<64x48xf16, #tfm.nm<n = 2, m = 4, axis = 0, values = #tfm.int<bits = 8, block = [12, 1], scale = f16>>>) -> tensor<?x48xf16, #tfm.dims<batch, 48>>
     %5 = kernel.launch @uneven(%h, %none) : (tensor<?x64xf16, #tfm.dims<batch, 64>>, tensor<64x48xf16, #tfm.nm<n = 2, m = 4, axis = 0, values = #tfm.int<bits = 8, block = [18, 1], scale = f16>>>) -> tensor<?x48xf16, #tfm.dims<batch, 48>>
+    %map = tfm.get @m : tensor<64x48xf32, #tfm.bitmap<kept = 1500, values = #tfm.int<bits = 8, block = [64, 1], scale = f16>>>
+    %table = tfm.get @n : tensor<64x48xf32, #tfm.bitmap<kept = 1500, values = #tfm.codebook<bits = 4, type = f16>>>
+    %6 = kernel.launch @bitmap(%s, %map) : (tensor<?x64xf32, #tfm.dims<batch, 64>>, tensor<64x48xf32, #tfm.bitmap<kept = 1500, values = #tfm.int<bits = 8, block = [64, 1], scale = f16>>>) -> tensor<?x48xf32, #tfm.dims<batch, 48>>
+    %7 = kernel.launch @table(%s, %table) : (tensor<?x64xf32, #tfm.dims<batch, 64>>, tensor<64x48xf32, #tfm.bitmap<kept = 1500, values = #tfm.codebook<bits = 4, type = f16>>>) -> tensor<?x48xf32, #tfm.dims<batch, 48>>
     return %0 : tensor<?x?x1536xf32, #tfm.dims<batch, sequence, 1536>>
   }
 }

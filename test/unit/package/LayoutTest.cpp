@@ -1,7 +1,11 @@
 // Panels, against the definition element by element.
 #include "compiler/Package/Layout.h"
+#include "dialects/Tfm/Formats.h"
+#include "mlir/AsmParser/AsmParser.h"
+#include <cstring>
 #include <gtest/gtest.h>
 #include <numeric>
+#include <random>
 
 using namespace mlir;
 using namespace lathe;
@@ -50,6 +54,63 @@ TEST(Layout, EveryElementHasItsPlace) {
                   << k << "x" << n << " by " << depth << " at " << row << ", " << column;
             }
         }
+}
+
+// The panels of a bitmap are a tensor in that format: of the same values, at each one's place, and 0 beside the matrix.
+TEST(Layout, BitmapsKeepTheirValues) {
+  MLIRContext context;
+  context.loadDialect<kernel::KernelDialect, tfm::TfmDialect>();
+  std::mt19937 random(1);
+  struct Values {
+    std::string format;
+    int64_t depth;
+  };
+  for (int64_t k : {1, 4, 37, 64})
+    for (int64_t n : {1, 16, 33})
+      for (bool transposed : {false, true}) {
+        auto block = [&](int64_t along, int64_t across) {
+          std::pair<int64_t, int64_t> sizes = transposed ? std::pair(across, along) : std::pair(along, across);
+          return ", block = [" + std::to_string(sizes.first) + ", " + std::to_string(sizes.second) + "]";
+        };
+        for (const Values &values :
+             {Values{"", 1}, Values{", values = #tfm.float<type = f16>", 1},
+              Values{", values = #tfm.int<bits = 8" + block(k, 1) + ", scale = f16>", 1},
+              Values{", values = #tfm.int<bits = 4" + block(12, 3) + ", scale = bf16, zero_points = true>", 1},
+              Values{", values = #tfm.float<type = f8E5M2" + block(5, 1) + ", scale = f32>", 1},
+              Values{", values = #tfm.int<bits = 8" + block(k + 9, 1) + ", scale = f16>", 4},
+              Values{", values = #tfm.int<bits = 6" + block(k, 2) + ", scale = bf16>", 4}})
+          for (int64_t kept : {int64_t(0), k * n / 2, k * n}) {
+            std::string format = "#tfm.bitmap<kept = " + std::to_string(kept) + values.format + ">";
+            auto type = RankedTensorType::get(transposed ? ArrayRef<int64_t>{n, k} : ArrayRef<int64_t>{k, n},
+                                              Float32Type::get(&context), parseAttribute(format, &context));
+            std::vector<float> elements(k * n);
+            for (float &element : elements)
+              element = std::uniform_real_distribution<float>(-1, 1)(random);
+            std::vector<char> bytes = tfm::encode(type, elements), stored;
+            auto layout = kernel::PanelAttr::get(&context, 16, transposed, values.depth);
+            package::layOut(type, layout, bytes,
+                            [&](ArrayRef<char> piece) { stored.insert(stored.end(), piece.begin(), piece.end()); });
+            ASSERT_EQ(package::getStoredBytes(type, layout), stored.size());
+            package::BitmapPanels at = package::getBitmapPanels(type, layout);
+            std::vector<float> wanted = tfm::decode(type, bytes), got = tfm::decode(at.tensor, stored);
+            int64_t rows = at.tensor.getDimSize(1);
+            tfm::FormatLayout parts = *tfm::getFormatLayout(at.tensor);
+            for (int64_t i = 0; i < at.tensor.getNumElements(); ++i) {
+              int64_t row = i / 16 % rows, column = i / 16 / rows * 16 + i % 16;
+              float want = row < k && column < n ? wanted[transposed ? column * k + row : row * n + column] : 0;
+              ASSERT_EQ(got[i], want) << format << " " << k << "x" << n << " at " << row << ", " << column;
+            }
+            for (int64_t column = 0; values.depth > 1 && column < n; ++column) {
+              float scale, sum = 0;
+              int32_t codes;
+              std::memcpy(&scale, &stored[parts.scales + column * 4], sizeof scale);
+              std::memcpy(&codes, &stored[at.sums + column * 4], sizeof codes);
+              for (int64_t row = 0; row < k; ++row)
+                sum += std::nearbyint(wanted[transposed ? column * k + row : row * n + column] / scale);
+              ASSERT_EQ(codes, sum) << format << " " << k << "x" << n << " at " << column;
+            }
+          }
+      }
 }
 
 TEST(Layout, SizesThatOverflow) {
