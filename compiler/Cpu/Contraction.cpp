@@ -32,7 +32,14 @@ private:
     Value n, panels, buffer, scales = {}, codeSums = {};
   };
   void findScales(Operand &operand);
-  /// Whether a tile that is the only one of its columns decodes panels as it goes.
+  /// Whether tiles of so many rows decode as they go: where one has all of them; of floats that an instruction spreads
+  /// up to 16, as to do that twice costs less than to store them and read them back.
+  Value areFew(const Operand &operand, Value rowCount) {
+    bool isCheap =
+        e.lanes == kWidth && !tfm::getPackedCodes(tfm::getValuesFormat(tfm::getFormat(operand.c.rhs.getType())));
+    return e.lessThan(rowCount, e.index((isCheap ? std::max<int64_t>(getTileRows(), 16) : getTileRows()) + 1));
+  }
+  /// Whether tiles decode panels as they go where there are few of them.
   bool decodesInTile(const Operand &operand) { return !integers && !schedule::isSparse(operand.c); }
   /// Decodes the panels of a tile's columns, from `column` of the matrix on, where several tiles of rows read them.
   void decodeColumns(const Operand &operand, Value column, Value rowCount);
@@ -332,18 +339,23 @@ void ContractionEmitter::emitProduct(const Operand &operand, const Tile &at, Val
     ahead = e.elementPtr(operand.panels, e.f32(), e.mul(at.next, steps));
     ahead = e.bytePtr(ahead, e.div(e.mul(e.mul(at.row, share), steps), 256));
     aheadStep = e.ceilDiv(e.mul(at.rows, share), 256);
+  } else if (decodes && schedule::isBitmap(operand.c)) {
+    auto [begin, bytes] = findKept(e, cast<BlockArgument>(operand.c.rhs), e.add(at.columnBegin, at.next));
+    ahead = e.bytePtr(begin, e.div(e.mul(at.row, bytes), at.rowCount));
+    aheadStep = e.div(e.mul(at.rows, bytes), e.mul(at.rowCount, steps));
   }
   bool picks = readRows && schedule::readsLhsInPlace(first, e.productKind);
   GemmTile tile{picks ? lhs : e.bytePtr(lhs, e.mul(at.row, rowStride)), rowStride, panels, steps, target, stride};
   tile.panelStride = panelStride;
   tile.rows = picks ? e.elementPtr(readNumbers, e.i64(), e.add(at.begin, at.row)) : Value();
   if (decodes && decodesInTile(operand)) {
-    // In the tile, where no other one has use for the decoded panels.
-    Value isOnly = e.lessThan(at.rowCount, e.index(getTileRows() + 1));
-    e.ifThen(isOnly, [&] {
+    // In the tile, where no other one, or hardly, has use for the decoded panels.
+    Value isFew = areFew(operand, at.rowCount);
+    e.ifThen(isFew, [&] {
       emitPackedGemm(e, cast<BlockArgument>(operand.c.rhs), e.add(at.columnBegin, at.column), at.rows, tile);
     });
-    return e.ifThen(e.logicalNot(isOnly), [&] { emitGemm(e, at.rows, e.sizes.columns, tile, false); });
+    tile.ahead = ahead, tile.aheadStep = aheadStep;
+    return e.ifThen(e.logicalNot(isFew), [&] { emitGemm(e, at.rows, e.sizes.columns, tile, false); });
   }
   tile.ahead = ahead, tile.aheadStep = aheadStep;
   tile.product = e.productKind;
@@ -358,7 +370,7 @@ void ContractionEmitter::decodeColumns(const Operand &operand, Value column, Val
   auto decode = [&] { decodePanels(e, cast<BlockArgument>(operand.c.rhs), depth, column, operand.panels); };
   if (!decodesInTile(operand))
     return decode();
-  e.ifThen(e.lessThan(e.index(getTileRows()), rowCount), decode);
+  e.ifThen(e.logicalNot(areFew(operand, rowCount)), decode);
 }
 
 /// Cuts a block's rows into register tiles: of one size, or of the processor's own.

@@ -348,6 +348,23 @@ void cpu::decodePanels(Emitter &e, BlockArgument weight, Value depth, Value colu
   }
 }
 
+std::pair<Value, Value> cpu::findKept(Emitter &e, BlockArgument weight, Value column) {
+  auto type = cast<RankedTensorType>(weight.getType());
+  RankedTensorType tensor = package::getBitmapPanels(type, schedule::getPanel(weight)).tensor;
+  auto format = cast<tfm::BitmapFormatAttr>(tfm::getFormat(tensor));
+  Value base = e.getOperand(weight.getArgNumber());
+  Value counts = e.bytePtr(base, e.index(tfm::getFormatLayout(tensor)->counts));
+  unsigned bits = tfm::getCodeBits(format.getValues());
+  auto getByte = [&](Value panel) {
+    Value place = e.mul(e.min(panel, e.index(tensor.getDimSize(0) - 1)), tensor.getDimSize(1) / 4);
+    Value count = e.make<arith::ExtUIOp>(e.i64(), e.load(e.i32(), e.elementPtr(counts, e.i32(), place)));
+    count = e.select(e.lessThan(panel, e.index(tensor.getDimSize(0))), count, e.index(format.getKept()));
+    return e.div(e.mul(count, bits), 8);
+  };
+  Value begin = getByte(e.div(column, kWidth)), end = getByte(e.div(e.add(column, e.sizes.columns), kWidth));
+  return {e.bytePtr(base, begin), e.sub(end, begin)};
+}
+
 static LLVM::LLVMFuncOp getTile(Emitter &e, BlockArgument weight, int64_t rows, ValueRange operands, bool picks) {
   // All that the code depends on.
   auto type = cast<RankedTensorType>(weight.getType());

@@ -12,6 +12,9 @@ namespace lathe::cpu {
 /// the codes as an integer product reads them.
 void decodePanels(Emitter &e, mlir::BlockArgument weight, Value depth, Value column, Value target);
 
+/// What a bitmap's panels keep, of as many columns as a tile has: where it begins, and its bytes.
+std::pair<Value, Value> findKept(Emitter &e, mlir::BlockArgument weight, Value column);
+
 /// A tile whose right side is decoded in registers: of few rows, for which storing it would not pay. Of the tile's
 /// fields the right side's (b, panelStride, ahead) are not read. Product::F32. Not of sparse panels.
 void emitPackedGemm(Emitter &e, mlir::BlockArgument weight, Value column, Value rows, const GemmTile &tile);

@@ -15,6 +15,7 @@ namespace {
 struct Speed {
   double f32, halfWeights, bf16, words, bytes, vnni, amxInt8, amxBf16; // operations of products, by schedule::Product
   double unpacked;  // elements of weights that lie in panels of codes, and of tables in 8 bits, decoded
+  double spread;    // of what a bitmap keeps in panels: floats, and codes that stay integers
   double decoded;   // of others in a format
   double quantized; // elements of rows, quantized
   double memory;    // bytes
@@ -30,10 +31,10 @@ struct Speed {
 /// says of an A100, at half of the peak: no device has been measured.
 static Speed getSpeed(StringRef target) {
   if (schedule::isCudaTarget(target))
-    return {9700, 156000, 156000, 312000, 312000, 312000, 312000, 156000, 2000, 2000, 2000, 1000, 2e-4};
+    return {9700, 156000, 156000, 312000, 312000, 312000, 312000, 156000, 2000, 2000, 2000, 2000, 1000, 2e-4};
   if (target == "x86-64-v3")
-    return {114, 107, 107, 132, 200, 200, 200, 107, 8, 2, 5, 15, 5e-4};
-  return {115, 108, 224, 160, 206, 370, 900, 600, 8, 2, 5, 15, 5e-4};
+    return {114, 107, 107, 132, 200, 200, 200, 107, 8, 8, 2, 5, 15, 5e-4};
+  return {115, 108, 224, 160, 206, 370, 900, 600, 8, 13, 2, 5, 15, 5e-4};
 }
 
 static double getCount(const Dim &dim) { return static_cast<double>(dim.getConstant().value_or(1)); }
@@ -43,11 +44,21 @@ static double getBytes(Value value) {
   return static_cast<double>(tfm::getByteSize(cast<RankedTensorType>(value.getType())).value_or(0));
 }
 
-static double getProductSeconds(const Contraction &c, const Speed &speed, Product product, int64_t tileRows) {
+/// How often a CPU decodes a weight: for each block of rows where it lies in panels, else for each tile.
+static double getRounds(const Contraction &c, double rows, const schedule::TileSizes &sizes) {
+  return std::ceil(rows / (schedule::isDecoded(c) ? sizes.blockRows : sizes.tileRows));
+}
+
+static double getProductSeconds(const Contraction &c, const Speed &speed, Product product,
+                                const schedule::TileSizes &sizes) {
   double rows = getCount(c.batch) * getCount(c.m), elements = getCount(c.n) * getCount(c.k), seconds = 0;
+  Attribute format = tfm::getFormat(c.rhs.getType());
   bool isInPanels = schedule::isDecoded(c) || tfm::getHalfType(c.rhs.getType());
-  if (tfm::getFormat(c.rhs.getType()) && !schedule::isInteger(product)) // each tile decodes what it multiplies by
-    seconds += elements * std::ceil(rows / tileRows) / (isInPanels ? speed.unpacked : speed.decoded);
+  if (schedule::isBitmap(c) && isInPanels &&
+      (schedule::isInteger(product) || !tfm::getPackedCodes(tfm::getValuesFormat(format))))
+    seconds += elements * getRounds(c, rows, sizes) / speed.spread;
+  else if (format && !schedule::isInteger(product))
+    seconds += elements * getRounds(c, rows, sizes) / (isInPanels ? speed.unpacked : speed.decoded);
   if (c.activation)
     seconds += rows * getCount(c.k) / speed.quantized;
   return (seconds + 2 * rows * elements / speed.get(product)) * 1e-9;
@@ -63,16 +74,17 @@ static Product getCudaProduct(const Contraction &c) {
 
 FailureOr<double> lathe::predictSeconds(kernel::FuncOp kernel, StringRef target) {
   Speed speed = getSpeed(target);
-  int64_t tileRows = 128;
+  schedule::TileSizes sizes{};
+  sizes.tileRows = sizes.blockRows = 128;
   Product product = Product::F32;
   if (!schedule::isCudaTarget(target)) {
     kernel::ScheduleAttr schedule = kernel.getSchedule(target);
     if (!schedule)
       return kernel.emitOpError("has no schedule for ") << target;
-    auto sizes = schedule::readTileSizes(kernel, schedule);
-    if (failed(sizes))
+    auto said = schedule::readTileSizes(kernel, schedule);
+    if (failed(said))
       return failure();
-    tileRows = sizes->tileRows;
+    sizes = *said;
     auto plan = schedule::planKernel(kernel);
     if (failed(plan))
       return failure();
@@ -82,7 +94,7 @@ FailureOr<double> lathe::predictSeconds(kernel::FuncOp kernel, StringRef target)
   for (Operation &op : kernel.getBody().front()) {
     if (auto contraction = schedule::getContraction(&op))
       work += getProductSeconds(*contraction, speed,
-                                schedule::isCudaTarget(target) ? getCudaProduct(*contraction) : product, tileRows);
+                                schedule::isCudaTarget(target) ? getCudaProduct(*contraction) : product, sizes);
     else if (auto attention = dyn_cast<tfm::AttentionOp>(op)) // at about half of the speed of a product
       work += 4e-9 * getCount(tfm::getDims(attention.getKey())[1]) *
               (getCount(Dim::product(tfm::getDims(attention.getQuery()))) +
