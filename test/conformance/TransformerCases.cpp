@@ -152,13 +152,15 @@ void addContractions(std::vector<Case> &cases) {
                      return {b.op("matmul", {x, y}, b.type("batch, 3, 5, sequence"), "transpose_b")};
                    },
                    kTokens, 17});
-  cases.push_back({"matmul_transposed",
-                   [](CaseBuilder &b) -> SmallVector<Value> { // the sum runs over a symbol
-                     Value x = b.input("sequence, 13"), y = b.input("sequence, 7");
-                     b.input("batch");
-                     return {b.op("matmul", {x, y}, b.type("13, 7"), "transpose_a")};
-                   },
-                   kTokens, 128});
+  cases.push_back(
+      {"matmul_transposed",
+       [](CaseBuilder &b) -> SmallVector<Value> { // the sum runs over a symbol
+         Value x = b.input("sequence, 13"), y = b.input("sequence, 7");
+         b.input("batch");
+         return {b.op("matmul", {x, y}, b.type("13, 7"), "transpose_a")};
+       },
+       {{{"batch", 1}, {"sequence", 1}}, {{"batch", 1}, {"sequence", 13}}, {{"batch", 1}, {"sequence", 256}}},
+       256});
   for (bool transposed : {false, true}) // runs of K or of columns in memory that are multiples of 16 bytes
     cases.push_back({transposed ? "matmul_of_inputs_transposed" : "matmul_of_inputs",
                      [=](CaseBuilder &b) -> SmallVector<Value> {

@@ -35,7 +35,8 @@ SKELETONS = ["Map.h", "Rows.h", "Fragments.h", "Panels.h", "Contraction.h", "Ski
 # are those of a sampled run; what they don't catch there is tried on the others.
 SAMPLED = """
 linear_17x33_bias conv_groups linear_64x31_bias/tf32 linear_swiglu/fp16 linear_residual_norm attention_cached_padding
-linear_residual_norm/fp16/:sm_90a padded_encoder/fp16/:sm_90a layer_norm_long packed_padded/fp16 sparse_even/fp16
+linear_residual_norm/fp16/:sm_90a padded_encoder/fp16/:sm_90a layer_norm_long packed_padded/fp16 packed_exact/fp16
+sparse_even/fp16 attention_odd_widths/fp16/:sm_90a
 """.split()
 CASES = SAMPLED + """
 linear_127x65_bias linear_swiglu matmul_of_inputs matmul_of_inputs_transposed matmul_batched matmul_batched_columns
@@ -53,12 +54,12 @@ attention_far_steep/fp16 attention_far_steep/fp16/:sm_90a linear_norm_200/fp16/:
 attention_cached_behind attention_cached_behind/fp16/:sm_90a encoder_left_padded
 attention_far_narrow_window attention_far_left_padding
 attention_far_causal_padding/fp16/:sm_90a attention_far_window/fp16/:sm_90a attention_far_widest/fp16/:sm_90a
-attention_odd_widths/fp16/:sm_90a attention_padding_zero/fp16/:sm_90a attention_cached_padding/fp16/:sm_90a
+attention_padding_zero/fp16/:sm_90a attention_cached_padding/fp16/:sm_90a
 padded_encoder
 linear_dynamic_int8_387 linear_dynamic_int8_1 linear_dynamic_int4_64 linear_static_int8_64 linear_dynamic_computed_int8
 linear_dynamic_residual_norm_int8 linear_dynamic_int8_deep linear_of_int4 linear_of_int8_zero/fp16
-linear_parts layer_norm_7 softmax_2 reduce_prod_f32_n, reduce_min_f32_n, reduce_sum_long softmax_reversed
-packed_exact packed_exact/fp16 packed_exact/bf16 packed_odd_int4_f16/fp16 packed_int4_zero_bf16/fp16
+linear_parts matmul_transposed layer_norm_7 softmax_2 reduce_prod_f32_n, reduce_min_f32_n, reduce_sum_long softmax_reversed
+packed_exact packed_exact/bf16 packed_odd_int4_f16/fp16 packed_int4_zero_bf16/fp16
 packed_mixed_plain/fp16 sparse_mixed/fp16
 packed_int4_zero_f16/fp16 packed_int8_f32/fp16 packed_odd_int4_zero_bf16/fp16 packed_deep_swiglu_e4m3/fp16
 linear_dynamic_padded/fp32/:sm_90a linear_dynamic_then_norms/fp32/:sm_90a linear_dynamic_int8_deep/fp32/:sm_90a
@@ -267,11 +268,18 @@ def main():
             """About how many mutants it catches in a second: what others didn't catch it hardly will."""
             return sum(0.2 ** tries[site.id] for site in reached(case)) / len(reached(case)) / measured[case].seconds
 
+        def kin(case):
+            """What cases of alike kernels have in common."""
+            return case.split("_")[0], ":" in case
+
         # Of a sample, those behind SAMPLED must be compiled for it; what likely reaches what is left comes first.
         left, others = list(cases), [case for case in CASES if case not in measured]
         while any(site.id not in verdicts for site in mutants):
             left = [case for case in left if reached(case)]
             if not left and others:
+                near = {kin(case) for case, one in measured.items()
+                        if any(one.seen[site.id] & 1 for site in mutants if site.id not in verdicts)}
+                others.sort(key=lambda case: kin(case) not in near)
                 left = [others.pop(0)]
                 measured.update((case, suite.measure(case)) for case in left)
                 continue
