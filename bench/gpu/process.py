@@ -22,7 +22,7 @@ def kill(process):
 
 
 def call(*words, timeout=120):
-    """Standard output of a command; Failure with its last line on stderr where it fails."""
+    """Standard output of a command; Failure with the last line that it wrote where it fails, on stderr if any."""
     process = subprocess.Popen([str(word) for word in words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True)  # fmt: skip
     try:
@@ -33,7 +33,7 @@ def call(*words, timeout=120):
     if process.returncode:
         code = process.returncode
         said = f"exit code {code}" if code > 0 else f"killed by signal {-code}"
-        raise Failure((err.strip().splitlines() or [said])[-1])
+        raise Failure((err.strip().splitlines() or out.strip().splitlines() or [said])[-1])
     return out
 
 

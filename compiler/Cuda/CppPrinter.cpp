@@ -32,6 +32,7 @@ static std::string getUnsignedName(Type type) {
   return width == 1 ? "bool" : "u" + std::to_string(width);
 }
 
+/// A constant expression, as tables are initialised by it.
 static std::string printFloat(const APFloat &value, Type type) {
   bool wide = type.isF64();
   if (value.isNaN())

@@ -38,15 +38,8 @@ struct bf16 {
   u16 bits;
 };
 
-template <class To, class From> LATHE_DEVICE To bit_cast(const From &from) {
-  static_assert(sizeof(To) == sizeof(From), "bit_cast keeps the size");
-  To to;
-#ifdef LATHE_CUDA_SIM
-  __builtin_memcpy(&to, &from, sizeof(To));
-#else
-  memcpy(&to, &from, sizeof(To));
-#endif
-  return to;
+template <class To, class From> LATHE_DEVICE constexpr To bit_cast(const From &from) {
+  return __builtin_bit_cast(To, from);
 }
 
 #ifdef LATHE_CUDA_SIM

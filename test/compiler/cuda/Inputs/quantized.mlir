@@ -28,6 +28,10 @@ module attributes {tfm.symbols = {m = array<i64: 1, 65536>}} {
     %0 = tfm.linear %x, %w : (tensor<?x512xf16, #tfm.dims<m, 512>>, tensor<512x768xf16, #tfm.nm<n = 2, m = 4, axis = 0>>) -> tensor<?x768xf16, #tfm.dims<m, 768>>
     kernel.return %0 : tensor<?x768xf16, #tfm.dims<m, 768>>
   }
+  kernel.func @lookup(%ids: tensor<?xi64, #tfm.dims<m>>, %t: tensor<48x64xf32, #tfm.float<type = f8E5M2, block = [1, 64], scale = f32>>) -> tensor<?x64xf32, #tfm.dims<m, 64>> attributes {anchor = #kernel.anchor<map>} {
+    %0 = tfm.embedding %ids, %t : (tensor<?xi64, #tfm.dims<m>>, tensor<48x64xf32, #tfm.float<type = f8E5M2, block = [1, 64], scale = f32>>) -> tensor<?x64xf32, #tfm.dims<m, 64>>
+    kernel.return %0 : tensor<?x64xf32, #tfm.dims<m, 64>>
+  }
   kernel.func @copy(%x: tensor<1xf32>) -> tensor<1xf32> attributes {anchor = #kernel.anchor<map>} {
     %0 = tfm.relu %x : (tensor<1xf32>) -> tensor<1xf32>
     kernel.return %0 : tensor<1xf32>
