@@ -32,8 +32,8 @@ int64_t schedule::getStepDepth(Product product) {
 }
 
 ArrayRef<StringRef> schedule::getCpuTargets() {
-  static constexpr StringRef targets[] = {"x86-64-v4+vnni+bf16+amx-int8+amx-bf16", "x86-64-v4+vnni+bf16",
-                                          "x86-64-v4+vnni", "x86-64-v4", "x86-64-v3"};
+  static constexpr StringRef targets[] = {"x86-64-v4+vnni+bf16+amx", "x86-64-v4+vnni+bf16", "x86-64-v4+vnni",
+                                          "x86-64-v4", "x86-64-v3"};
   return targets;
 }
 
@@ -41,7 +41,7 @@ std::optional<CpuTarget> schedule::parseCpuTarget(StringRef target) {
   if (!llvm::is_contained(getCpuTargets(), target))
     return std::nullopt;
   return CpuTarget{target.take_until([](char c) { return c == '+'; }), target.contains("+vnni"),
-                   target.contains("+bf16"), target.contains("+amx-int8+amx-bf16")};
+                   target.contains("+bf16"), target.contains("+amx")};
 }
 
 TileSizes schedule::getTileSizes(const CpuTarget &target, Product product) {

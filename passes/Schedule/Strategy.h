@@ -59,8 +59,7 @@ Dim getTrailingSize(mlir::Value value, size_t first);
 /// What a value is read from: through reshapes, the kernel's argument; or null. Its memory is the value's, so it isn't
 /// a weight in a format.
 mlir::BlockArgument getMemory(mlir::Value value);
-/// What an instruction set has beside its level's registers: "x86-64-v4+vnni+bf16", or "+amx-int8+amx-bf16" behind
-/// that.
+/// What an instruction set has beside its level's registers: "x86-64-v4+vnni+bf16+amx".
 struct CpuTarget {
   llvm::StringRef level; // "x86-64-v3" or "x86-64-v4"
   bool vnni = false;     // vpdpbusd: bytes times bytes, added up in 32 bits

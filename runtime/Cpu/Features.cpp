@@ -47,8 +47,7 @@ CpuFeatures CpuFeatures::detect() {
   f.vnni = zmm && all(c7, {11});
   f.bf16 = zmm && all(a71, {5});
   f.fp16 = zmm && all(d7, {23});
-  f.amxBf16 = tiles && all(d7, {22, 24});
-  f.amxInt8 = tiles && all(d7, {24, 25});
+  f.amx = tiles && all(d7, {22, 24, 25}); // AMX-BF16, -TILE, -INT8
   f.sha = f.v2 && all(b7, {29});
   return f;
 }
@@ -73,14 +72,14 @@ bool CpuFeatures::canRun(const char *target) const {
   const struct {
     const char *name;
     bool present;
-  } known[] = {{"x86-64", true}, {"x86-64-v2", v2}, {"x86-64-v3", v3},     {"x86-64-v4", v4},    {"vnni", vnni},
-               {"bf16", bf16},   {"fp16", fp16},    {"amx-int8", amxInt8}, {"amx-bf16", amxBf16}};
+  } known[] = {{"x86-64", true}, {"x86-64-v2", v2}, {"x86-64-v3", v3}, {"x86-64-v4", v4},
+               {"vnni", vnni},   {"bf16", bf16},    {"fp16", fp16},    {"amx", amx}};
   for (const char *part = target;; ++part) { // parts are separated by '+'
     size_t length = strcspn(part, "+");
     bool present = false;
     for (const auto &feature : known)
       if (strlen(feature.name) == length && !memcmp(feature.name, part, length))
-        present = feature.present && (strncmp(part, "amx", 3) != 0 || requestTiles());
+        present = feature.present && (strcmp(feature.name, "amx") != 0 || requestTiles());
     if (!present)
       return false;
     part += length;

@@ -6,7 +6,7 @@ namespace lathe::runtime {
 
 struct CpuFeatures {
   bool v2 = false, v3 = false, v4 = false; // the x86-64 levels of the System V ABI
-  bool vnni = false, bf16 = false, fp16 = false, amxInt8 = false, amxBf16 = false;
+  bool vnni = false, bf16 = false, fp16 = false, amx = false;
   bool sha = false;
 
   static CpuFeatures detect();

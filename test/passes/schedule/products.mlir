@@ -1,5 +1,5 @@
 // How sums of products are computed on each target, and how the weights lie for all of them.
-// RUN: lathe-opt --lathe-schedule-kernels=targets=x86-64-v4+vnni+bf16+amx-int8+amx-bf16,x86-64-v4+vnni+bf16,x86-64-v4+vnni,x86-64-v4,x86-64-v3 %s | FileCheck %s
+// RUN: lathe-opt --lathe-schedule-kernels=targets=x86-64-v4+vnni+bf16+amx,x86-64-v4+vnni+bf16,x86-64-v4+vnni,x86-64-v4,x86-64-v3 %s | FileCheck %s
 !x = tensor<?x64xf32, #tfm.dims<n, 64>>
 !h = tensor<?x64xbf16, #tfm.dims<n, 64>>
 !int8 = tensor<64x64xf32, #tfm.int<bits = 8, block = [64, 1], scale = f32>>
@@ -15,7 +15,7 @@ module attributes {tfm.symbols = {n = array<i64: 1, 64>}} {
 
   // CHECK-LABEL: kernel.func @int8
   // CHECK-SAME: kernel.layout = #kernel.panel<width = 16, depth = 4>
-  // CHECK-SAME: target = "x86-64-v4+vnni+bf16+amx-int8+amx-bf16", {{[^{]*}}{product = "amx_int8"
+  // CHECK-SAME: target = "x86-64-v4+vnni+bf16+amx", {{[^{]*}}{product = "amx_int8"
   // CHECK-SAME: target = "x86-64-v4+vnni+bf16", {{[^{]*}}{product = "vnni"
   // CHECK-SAME: target = "x86-64-v4+vnni", {{[^{]*}}{product = "vnni"
   // CHECK-SAME: target = "x86-64-v4", {{[^{]*}}{product = "words"
@@ -26,7 +26,7 @@ module attributes {tfm.symbols = {n = array<i64: 1, 64>}} {
   }
   // Rows that don't fill a tile's 64 bytes.
   // CHECK-LABEL: kernel.func @narrow
-  // CHECK-SAME: target = "x86-64-v4+vnni+bf16+amx-int8+amx-bf16", {{[^{]*}}{product = "vnni"
+  // CHECK-SAME: target = "x86-64-v4+vnni+bf16+amx", {{[^{]*}}{product = "vnni"
   kernel.func @narrow(%x: tensor<?x32xf32, #tfm.dims<n, 32>>, %w: !narrow) -> !x attributes {anchor = #kernel.anchor<contraction>} {
     %0 = tfm.linear %x, %w {activation = #tfm.dynamic<bits = 8>} : (tensor<?x32xf32, #tfm.dims<n, 32>>, !narrow) -> !x
     kernel.return %0 : !x
@@ -40,7 +40,7 @@ module attributes {tfm.symbols = {n = array<i64: 1, 64>}} {
   }
   // CHECK-LABEL: kernel.func @bf16
   // CHECK-SAME: kernel.layout = #kernel.panel<width = 16, depth = 2>
-  // CHECK-SAME: target = "x86-64-v4+vnni+bf16+amx-int8+amx-bf16", {{[^{]*}}{product = "amx_bf16"
+  // CHECK-SAME: target = "x86-64-v4+vnni+bf16+amx", {{[^{]*}}{product = "amx_bf16"
   // CHECK-SAME: target = "x86-64-v4+vnni+bf16", {{[^{]*}}{product = "bf16"
   // CHECK-SAME: target = "x86-64-v4+vnni", {{[^{]*}}{product = "half_weights"
   // CHECK-SAME: target = "x86-64-v3", {{[^{]*}}{product = "half_weights"
