@@ -12,6 +12,7 @@ each, for K terms (Higham and Mary), twice: 2 u sqrt(K S).
 import argparse
 import json
 import math
+import os
 import pathlib
 import re
 import shutil
@@ -24,6 +25,7 @@ from process import Failure, call
 
 HERE = pathlib.Path(__file__).resolve().parent
 LIMIT = 25_000_000  # bytes, all files together
+CASE_BYTES = 32 << 10
 CARRIED = ["suite.py", "cases.py", "inputs.py", "limits.py", "measure.py", "npy.py", "peers.py", "process.py", "report.py"]
 ROUNDOFF = {"fp32": 2.0**-24, "tf32": 2.0**-11, "fp16": 2.0**-11, "bf16": 2.0**-8}
 
@@ -167,18 +169,36 @@ class Maker:
             (case / "case.json").write_text(json.dumps(case_file) + "\n")
 
     def add_conformance(self):
+        """All cases, in one archive. Precisions have most arrays in common, which is held once; of arrays a case has room
+        for CASE_BYTES: its first binding, then the others from the least on. Parts `large` and `outputs` have large ones."""
+        cases = self.options.scratch / "cases"
         for precision in self.options.precisions.split(","):
-            folder = self.options.scratch / precision
-            folder.mkdir()
+            folder = cases / precision
+            folder.mkdir(parents=True)
             print(f"conformance {precision} ...", flush=True)
             print(call(self.options.bin / "lathe-test-conformance", f"--device={self.options.targets}", f"--export={folder}",
                        f"--precision={precision}", f"--filter={self.options.filter}", f"--jobs={self.options.jobs}",
                        timeout=3600).strip())  # fmt: skip
             if not any(folder.iterdir()):
                 raise Failure("the conformance suite wrote no case")
-            (self.options.out / "conformance").mkdir(exist_ok=True)
-            with tarfile.open(self.options.out / "conformance" / f"{precision}.tar.xz", "w:xz") as archive:
-                archive.add(folder, precision)  # a sixth of the size: the cases' packages are alike
+        bindings = [binding for case in cases.glob("*/*") for binding in case.glob("binding_*")]
+        for case in cases.glob("*/*"):
+            size = lambda binding: sum(array.stat().st_size for array in binding.glob("*.npy"))
+            left = CASE_BYTES
+            for binding in sorted(case.glob("binding_*"), key=lambda x: (x.name != "binding_0", size(x), x.name)):
+                left -= size(binding)
+                if left < 0 and binding.name != "binding_0":
+                    shutil.rmtree(binding)
+        print(f"{sum(binding.exists() for binding in bindings)} of {len(bindings)} bindings", flush=True)
+        held = {}
+        for array in sorted(cases.rglob("*.npy")):
+            first = held.setdefault(array.read_bytes(), array)
+            if first is not array:
+                array.unlink()
+                os.link(first, array)
+        (self.options.out / "conformance").mkdir()
+        with tarfile.open(self.options.out / "conformance" / "cases.tar.xz", "w:xz") as archive:
+            archive.add(cases, "")  # a sixth of the size: the cases' packages are alike
 
     def add_programs(self):
         (self.options.out / "bin").mkdir()
