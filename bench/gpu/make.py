@@ -25,7 +25,7 @@ from process import Failure, call
 
 HERE = pathlib.Path(__file__).resolve().parent
 LIMIT = 25_000_000  # bytes, all files together
-CASE_BYTES = 32 << 10
+CASE_BYTES = 24 << 10
 CARRIED = ["suite.py", "cases.py", "inputs.py", "limits.py", "measure.py", "npy.py", "peers.py", "process.py", "report.py"]
 ROUNDOFF = {"fp32": 2.0**-24, "tf32": 2.0**-11, "fp16": 2.0**-11, "bf16": 2.0**-8}
 
