@@ -69,7 +69,7 @@ private:
   static constexpr size_t pitch = 256 << 10;
   char *memory = nullptr;
 };
-Stacks stacks;
+Stacks stacks[maxResident];
 
 // Fibres that a defect has stopped are never resumed, and leave behind what they had allocated.
 struct LeaksAllowed {
@@ -118,9 +118,9 @@ void fibreMain() {
   b.exit();
 }
 
-Block::Block(const Launch &launch, Options options)
-    : launch(launch), options(options), roundedThreads((launch.threads + 31) / 32 * 32), threads(launch.threads),
-      warps(roundedThreads / 32) {}
+Block::Block(const Launch &launch, Options options, u32 place)
+    : launch(launch), options(options), place(place), roundedThreads((launch.threads + 31) / 32 * 32),
+      threads(launch.threads), warps(roundedThreads / 32) {}
 Block::~Block() = default;
 
 void Block::reset(u32 number) {
@@ -130,7 +130,7 @@ void Block::reset(u32 number) {
   auto nothing = std::make_shared<const Knowledge>(actors());
   for (u32 i = 0; i < threads.size(); ++i) {
     // As lathe_sim_switch left it: six registers, then where to return to, with the stack aligned as behind a call.
-    void **stack = static_cast<void **>(stacks.top(i));
+    void **stack = static_cast<void **>(stacks[place].top(i));
     *--stack = nullptr;
     *--stack = reinterpret_cast<void *>(fibreMain);
     stack -= 6;
@@ -150,14 +150,25 @@ void Block::reset(u32 number) {
   report.clear();
 }
 
-std::string Block::run(u32 number, void *const *parameterValues) {
+void Block::start(u32 number, void *const *parameterValues) {
   values = parameterValues;
   reset(number);
   running = nullptr;
+  running = pick(false);
+  state = sim_state;
+}
+
+void Block::resume() {
   here = this;
-  switchTo(*pick(false), &schedulerStack);
+  sim_state = state;
+  switchTo(*running, &schedulerStack);
+  state = sim_state;
   here = nullptr;
-  return report;
+}
+
+void Block::park() {
+  if (!options.seed || random() % 2)
+    lathe_sim_switch(&running->stackPointer, schedulerStack);
 }
 
 u32 Block::tick() {
@@ -329,16 +340,27 @@ std::string run(const Launch &launch, void *const *values) {
   sim_state.blocks = launch.blocks;
   sim_state.threads = launch.threads;
   beginLaunch(nextLaunch());
-  Block b(launch, readOptions());
+  Options options = readOptions();
   // With a seed blocks come in any order.
   std::vector<u32> order(launch.blocks);
   std::iota(order.begin(), order.end(), 0);
-  if (b.options.seed)
-    std::shuffle(order.begin(), order.end(), std::mt19937_64(b.options.seed));
-  for (u32 number : order) {
-    std::string report = b.run(number, values);
-    if (!report.empty())
-      return report;
+  if (options.seed)
+    std::shuffle(order.begin(), order.end(), std::mt19937_64(options.seed));
+  std::deque<Block> blocks;
+  while (blocks.size() < std::min(maxResident, launch.blocks))
+    blocks.emplace_back(launch, options, blocks.size());
+  for (u32 at = 0, begun = 0, ended = 0; ended < launch.blocks; at = (at + 1) % blocks.size()) {
+    Block &b = blocks[at];
+    do {
+      if (!b.live && begun == launch.blocks)
+        break;
+      if (!b.live)
+        b.start(order[begun++], values);
+      b.resume();
+      if (!b.report.empty())
+        return b.report;
+      ended += !b.live;
+    } while (!b.live);
   }
   return {};
 }

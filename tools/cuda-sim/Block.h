@@ -1,5 +1,6 @@
 // A block of CUDA threads, each a fibre on the calling OS thread. A fibre runs until a primitive makes it wait; then
-// the schedule picks another that is ready. Blocks run one after another.
+// the schedule picks another that is ready. Two blocks take turns where they do atomics, and where one ends another
+// begins.
 //
 // What happened before what is known by vector clocks. An *actor* is what accesses shared memory: a thread, an mbarrier
 // (for TMA's writes), a warp's tensor cores (for wgmma's reads). An access
@@ -35,6 +36,7 @@ using device::u8;
 
 // Actors behind the threads, whose number is rounded up to whole warps.
 constexpr u32 maxThreads = 1024, maxWarps = maxThreads / 32, maxMbarriers = 64;
+constexpr u32 maxResident = 2; // blocks that have begun and not ended
 
 struct Knowledge {
   explicit Knowledge(u32 actors) : seen(actors), fenced(actors) {}
@@ -141,10 +143,12 @@ struct AsyncState;
 
 class Block {
 public:
-  Block(const Launch &, Options);
+  // One of `maxResident`: its place.
+  Block(const Launch &, Options, u32 place);
   ~Block();
-  // Returns an error's report, else an empty string.
-  std::string run(u32 number, void *const *values);
+  void start(u32 number, void *const *values);
+  // Runs it up to an atomic or its end, where `live` is 0, or to an error, of which there is a report then.
+  void resume();
 
   Thread &current() { return *running; }
   Warp &warp() { return warps[running->id / 32]; }
@@ -168,6 +172,8 @@ public:
     if (options.seed && random() % 16 == 0)
       yield();
   }
+  // Lets another block run up to its next atomic; with a seed, only now and then.
+  void park();
 
   // Ends the launch with a report.
   [[noreturn]] void fail(Site, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -199,12 +205,13 @@ public:
 
   const Launch &launch;
   const Options options;
-  const u32 roundedThreads;
+  const u32 place, roundedThreads;
   std::vector<Thread> threads;
   std::vector<Warp> warps;
   NamedBarrier barriers[16];
   u32 live = 0;
   std::unique_ptr<AsyncState> async;
+  std::string report;
 
   // A collective of the running thread's warp: the last lane to come acts for all, with what each gave. Aligned ones
   // have to be the same instruction for all lanes.
@@ -240,7 +247,7 @@ private:
   u32 clock = 0;
   void *schedulerStack = nullptr;
   void *const *values = nullptr;
-  std::string report;
+  device::SimState state = {}; // while others run
 };
 // The one that runs.
 extern Block *here;

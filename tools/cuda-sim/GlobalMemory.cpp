@@ -19,18 +19,21 @@ using Releases = std::shared_ptr<const std::vector<Release>>;
 
 // Of the launch: what was released by atomics on each address.
 std::unordered_map<const void *, Releases> atomics;
-// Of the block: what its atomics have observed, and when.
 struct Observation {
   u32 stamp;
   Releases releases;
 };
-std::vector<Observation> observations;
 struct ThreadState {
   KnowledgeRef fenced; // at the last fence
   u32 fence = 0;       // that fence's stamp
   std::vector<Releases> acquired;
 };
-std::vector<ThreadState> states;
+// Of a block.
+struct BlockState {
+  std::vector<Observation> observations; // of its atomics, and when
+  std::vector<ThreadState> threads;
+};
+BlockState states[maxResident];
 
 // Ranges are asked for again and again, by every thread.
 struct Range {
@@ -52,9 +55,9 @@ bool known(u64 cell) {
   u32 writer = cell >> 32 & 0xffff, stamp = u32(cell);
   if (writer == (sim_state.globalTag >> 32 & 0xffff))
     return device::simBefore(stamp);
-  if (acquiredBy(states[sim_state.thread], writer, stamp))
+  if (acquiredBy(states[here->place].threads[sim_state.thread], writer, stamp))
     return true;
-  for (const ThreadState &other : states)
+  for (const ThreadState &other : states[here->place].threads)
     if (!other.acquired.empty() && device::simBefore(other.fence) && acquiredBy(other, writer, stamp))
       return true;
   return false;
@@ -73,27 +76,35 @@ void check(const u64 *cells, u32 count, const char *access, const void *pointer,
   }
 }
 
-// An atomic is a place where others run: they may wait for it in a loop. Blocks that come later can't be waited for.
+// An atomic is a place where others run, also of other blocks: they may wait for it in a loop. Blocks that come later
+// can't be waited for.
 void atomic(const void *global, Site site) {
   device::sim_global_range(global, 4, 4, site);
   Thread &self = here->current();
   if (++self.spins > 100000)
     here->fail(site, "a loop of atomics that no running thread ends");
   here->yield();
+  here->park();
+  // Who waits in a loop sees and gives the same again and again.
   Releases &releases = atomics[global];
-  if (releases) {
+  std::vector<Observation> &observations = states[here->place].observations;
+  if (releases && (observations.empty() || observations.back().releases != releases ||
+                   observations.back().stamp >> device::simTimeBits != self.id)) {
     observations.push_back({sim_state.stamp, releases});
     here->tick(self);
   }
   std::shared_ptr<Knowledge> fenced;
-  for (const ThreadState &state : states)
+  for (const ThreadState &state : states[here->place].threads)
     if (state.fenced && device::simBefore(state.fence)) {
       if (fenced)
         fenced->join(*state.fenced);
       else
         fenced = std::make_shared<Knowledge>(*state.fenced);
     }
-  if (!fenced)
+  auto same = [&](const Release &release) {
+    return release.block == sim_state.block && release.known->seen == fenced->seen;
+  };
+  if (!fenced || (releases && std::any_of(releases->begin(), releases->end(), same)))
     return;
   auto more = releases ? std::make_shared<std::vector<Release>>(*releases) : std::make_shared<std::vector<Release>>();
   more->push_back({sim_state.block, std::move(fenced)});
@@ -110,8 +121,7 @@ void beginLaunch(u32 launch) {
 void beginBlock(Block &b, u32 number) {
   sim_state.block = number;
   sim_state.globalTag = sim_state.globalTag >> 48 << 48 | u64(number & 0xffff) << 32;
-  observations.clear();
-  states.assign(b.threads.size(), ThreadState());
+  states[b.place] = {{}, std::vector<ThreadState>(b.threads.size())};
 }
 void checkGlobalRead(const void *pointer, u32 bytes, Site site) {
   const void *aligned = reinterpret_cast<const void *>(reinterpret_cast<uintptr_t>(pointer) & ~uintptr_t(1));
@@ -166,11 +176,11 @@ void device::sim_unexpected(const char *expected, Site site) { here->fail(site, 
 
 void device::sim_fence_device(Site) {
   Thread &self = here->current();
-  ThreadState &state = states[self.id];
+  ThreadState &state = states[here->place].threads[self.id];
   auto known = std::make_shared<Knowledge>(*self.known);
   known->seen[self.id] = self.time;
   state.fenced = std::move(known);
-  for (const Observation &observation : observations)
+  for (const Observation &observation : states[here->place].observations)
     if (simBefore(observation.stamp) &&
         std::find(state.acquired.begin(), state.acquired.end(), observation.releases) == state.acquired.end())
       state.acquired.push_back(observation.releases);

@@ -14,7 +14,7 @@ struct Shadow {
   std::vector<u32> writer, reader, otherReader;
   std::vector<Site> writeSite, readSite;
 };
-Shadow shadow;
+Shadow shadows[maxResident];
 
 bool before(u32 stamp) { return device::simBefore(stamp); }
 
@@ -28,6 +28,7 @@ bool before(u32 stamp) { return device::simBefore(stamp); }
 }
 
 [[noreturn]] void badWriter(const char *access, u32 stamp, u32 offset, Site site) {
+  Shadow &shadow = shadows[here->place];
   u32 actor = stamp >> device::simTimeBits;
   Site other = shadow.writeSite[offset / 16];
   if (actor == here->neverActor())
@@ -41,6 +42,7 @@ bool before(u32 stamp) { return device::simBefore(stamp); }
 }
 
 void checkWrite(u32 offset, u32 bytes, Site site) {
+  Shadow &shadow = shadows[here->place];
   u32 never = here->neverActor();
   for (u32 i = offset / 2; i < (offset + bytes) / 2; ++i) {
     if (shadow.writer[i] >> device::simTimeBits != never && !before(shadow.writer[i]))
@@ -51,6 +53,7 @@ void checkWrite(u32 offset, u32 bytes, Site site) {
   }
 }
 void setWriter(u32 offset, u32 bytes, u32 stamp) {
+  Shadow &shadow = shadows[here->place];
   for (u32 i = offset / 2; i < (offset + bytes) / 2; ++i)
     shadow.writer[i] = stamp, shadow.reader[i] = shadow.otherReader[i] = 0;
 }
@@ -62,6 +65,7 @@ void setSite(std::vector<Site> &sites, u32 offset, u32 bytes, Site site) {
 
 namespace lathe::sim {
 void resetSharedMemory(Block &b) {
+  Shadow &shadow = shadows[b.place];
   u32 bytes = b.launch.sharedBytes, cells = (bytes + 15) / 16 * 8;
   shadow.storage.resize(bytes + 1024);
   shadow.writer.assign(cells, Block::stamp(b.neverActor(), device::simTimeMask));
@@ -82,6 +86,7 @@ void resetSharedMemory(Block &b) {
 }
 
 void readShared(u32 offset, u32 bytes, Site site) {
+  Shadow &shadow = shadows[here->place];
   for (u32 i = offset / 2; i < (offset + bytes) / 2; ++i) {
     if (!before(shadow.writer[i]))
       badWriter("reads", shadow.writer[i], 2 * i, site);
@@ -104,6 +109,7 @@ u32 sharedOffset(u32 address, u32 bytes, u32 alignment, const char *what, Site s
 }
 
 void beginWrite(u32 offset, u32 bytes, bool asyncProxy, Site site) {
+  Shadow &shadow = shadows[here->place];
   checkWrite(offset, bytes, site);
   if (asyncProxy)
     for (u32 i = offset / 2; i < (offset + bytes) / 2; ++i)
@@ -120,12 +126,13 @@ void requireFence(u32 stamp, u32 offset, const Thread &thread, const char *acces
   u32 actor = stamp >> device::simTimeBits;
   if (actor >= here->roundedThreads || thread.known->fenced[actor] >= (stamp & device::simTimeMask))
     return;
-  Site other = shadow.writeSite[offset / 16];
+  Site other = shadows[here->place].writeSite[offset / 16];
   here->fail(site, "shared memory at byte %u is %s without fence_async_proxy behind thread %u's write of %s:%d", offset,
              access, actor, other.file, other.line);
 }
 
 void asyncRead(u32 offset, const std::vector<const Thread *> &threads, u32 &checked, u32 stamp, Site site) {
+  Shadow &shadow = shadows[here->place];
   using Stamps = device::SimStamps<16>::Type;
   if (__builtin_reduce_or(*reinterpret_cast<const Stamps *>(&shadow.writer[offset / 2]) ^ int(checked)))
     for (u32 i = offset / 2; i < offset / 2 + 8; ++i) {
@@ -159,5 +166,5 @@ void device::sim_shared_read(u32 offset, u32 bytes, Site site) { readShared(offs
 void device::sim_shared_write(u32 offset, u32 bytes, Site site) {
   checkWrite(offset, bytes, site);
   setWriter(offset, bytes, sim_state.stamp);
-  setSite(shadow.writeSite, offset, bytes, site);
+  setSite(shadows[here->place].writeSite, offset, bytes, site);
 }

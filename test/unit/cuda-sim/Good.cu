@@ -31,6 +31,27 @@ KERNEL block_sum(float *sum, const float *x, int n) {
 }
 LATHE_SIM_KERNEL(block_sum)
 
+// Two blocks wait for each other's values, each round.
+KERNEL exchange(float *sums, float *values, u32 *counter, int rounds) {
+  float sum = 0;
+  for (int i = 0; i < rounds; ++i) {
+    auto both = global(values + i * 128, 128);
+    both.store(block() * 64 + thread(), float(i + block() * 1000 + thread()));
+    sync_block();
+    if (thread() == 0) {
+      fence_device();
+      atomic_add(counter, 1);
+      while (atomic_add(counter, 0) < 2 * u32(i + 1)) {
+      }
+      fence_device();
+    }
+    sync_block();
+    sum += both.load((1 - block()) * 64 + thread());
+  }
+  global(sums, 128).store(block() * 64 + thread(), sum);
+}
+LATHE_SIM_KERNEL(exchange)
+
 // c (m x n, float) = a (m x k) * b (n x k, transposed); 128 x 128 tiles of 256 threads, k in steps of 32, two stages of
 // cp.async. Rows of 64 bytes, their 16-byte chunks swizzled.
 template <class T> LATHE_DEVICE void gemm(float *c, const T *a, const T *b, int m, int n, int k) {

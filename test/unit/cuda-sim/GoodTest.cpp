@@ -29,6 +29,17 @@ TEST(Good, BlockSum) {
   });
 }
 
+TEST(Good, Exchange) {
+  Device device("Good.so");
+  underSchedules([&] {
+    Buffer<float> sums(128), values(128 * 5);
+    Buffer<uint32_t> counter(std::vector<uint32_t>{0});
+    EXPECT_EQ(device.launch("exchange", 2, 64, 0, sums.memory, values.memory, counter.memory, 5), "");
+    for (int i = 0; i < 128; ++i)
+      ASSERT_EQ(sums.read()[i], 10 + 5 * (i < 64 ? 1000 : 0) + 5 * (i % 64));
+  });
+}
+
 TEST(Good, GemmF16) {
   Device device("Good.so");
   int m = 256, n = 128, k = 96;
