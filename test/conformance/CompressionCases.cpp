@@ -122,6 +122,16 @@ void addActivations(std::vector<Case> &cases) {
        },
        {{{"batch", 2}, {"sequence", 4}}},
        400});
+  // About the longest rows of results that a block keeps eight of.
+  cases.push_back({"linear_dynamic_norm_2048",
+                   [](CaseBuilder &b) -> SmallVector<Value> {
+                     Value w = b.weight("40, 2048", 1, perColumn(8, 40));
+                     Value x = b.op("linear", {b.input("n, 40"), w}, b.type("n, 2048"), kDynamic);
+                     return {b.op("layer_norm", {x}, b.type("n, 2048"),
+                                  "epsilon = 1.0e-5 : f64, operandSegmentSizes = array<i32: 1, 0, 0>")};
+                   },
+                   {{{"n", 9}}},
+                   200});
   // So long a K that blocks of a device share it, and two products in an epilogue.
   for (const std::string &weight :
        {perColumn(8, 1100), std::string("#tfm.int<bits = 4, block = [32, 1], scale = f16>")})

@@ -63,7 +63,8 @@ packed_exact packed_exact/bf16 packed_odd_int4_f16/fp16 packed_int4_zero_bf16/fp
 packed_mixed_plain/fp16 sparse_mixed/fp16
 packed_int4_zero_f16/fp16 packed_int8_f32/fp16 packed_odd_int4_zero_bf16/fp16 packed_deep_swiglu_e4m3/fp16
 linear_dynamic_padded/fp32/:sm_90a linear_dynamic_then_norms/fp32/:sm_90a linear_dynamic_int8_deep/fp32/:sm_90a
-linear_dynamic_shared_input_int8/fp32/:sm_90a packed_mixed_e4m3/fp16 packed_wide/fp16/:sm_90a sparse_plain/fp16 sparse_int8/fp16
+linear_dynamic_shared_input_int8/fp32/:sm_90a linear_dynamic_norm_2048/fp32/:sm_90a
+packed_mixed_e4m3/fp16 packed_wide/fp16/:sm_90a sparse_plain/fp16 sparse_int8/fp16
 sparse_swiglu_sparse/fp16 linear_float8_wide/fp32/:sm_89
 """.split()
 LEAST = 0.95
