@@ -114,7 +114,9 @@ public:
       Value value = loadVector(place, isUnsigned), where;
       if (e.lanes == kWidth) {
         where = e.make<LLVM::BitcastOp>(Type(e.vec(e.i1())), mask);
-        value = callIntrinsic(e, "llvm.x86.avx512.mask.expand", value.getType(), {value, e.constant(value, 0), where});
+        value = e.target.level == "x86-64-v4" ? callIntrinsic(e, "llvm.x86.avx512.mask.expand", value.getType(),
+                                                              {value, e.constant(value, 0), where})
+                                              : e.select(where, expand(value, mask), e.constant(value, 0));
       } else {
         // For each column, how many before it are kept; negative where it isn't.
         Value number = e.make<arith::ExtUIOp>(e.i64(), mask);
@@ -137,6 +139,17 @@ public:
   }
 
 private:
+  /// What vpexpandd puts where the mask's bits are, for processors without it that run a schedule of its vectors.
+  Value expand(Value value, Value mask) {
+    Value number = e.make<LLVM::ZExtOp>(e.i64(), mask), result = value;
+    for (int64_t i = 0; i < e.lanes; ++i) {
+      Value before = e.make<LLVM::CtPopOp>(e.make<arith::AndIOp>(number, e.index((int64_t(1) << i) - 1)));
+      Value element = e.make<LLVM::ExtractElementOp>(value, before);
+      result = e.make<LLVM::InsertElementOp>(result, element, e.index(i));
+    }
+    return result;
+  }
+
   int64_t rowBytes() { return kWidth * format->bits / 8; }
 
   /// Of each mask of 8 columns, what loadKept says, a byte each.
