@@ -84,7 +84,7 @@ public:
   Type getSumType() { return e.vec(schedule::isInteger(product) ? e.i32() : e.f32()); }
   /// LLVM would add up several steps' products of integers before it adds them to the sums, and spill those.
   Values pin(ValueRange sums) {
-    if (product != Product::Words && product != Product::Bytes)
+    if ((product != Product::Words && product != Product::Bytes) || !hasRegisters())
       return sums;
     return llvm::map_to_vector(sums, [&](Value sum) { return e.hide(sum); });
   }
@@ -162,12 +162,14 @@ private:
     llvm_unreachable("a product");
   }
 
+  /// Whether the processor has vectors of the schedule's size; else LLVM makes halves of them.
+  bool hasRegisters() { return e.lanes == 8 || e.target.level == "x86-64-v4"; }
   Value call(StringRef name, Type type, ValueRange operands) {
     return e.make<LLVM::CallIntrinsicOp>(type, e.b.getStringAttr(name), operands).getResult(0);
   }
   /// Vectors of 512 bits in halves where the processor has none: LLVM can't split an instruction that is named.
   Value callWide(StringRef half, StringRef whole, VectorType type, Value x, Value y) {
-    if (e.lanes == 8 || e.target.level == "x86-64-v4")
+    if (hasRegisters())
       return call(e.lanes == 8 ? half : whole, type, {x, y});
     auto part = [&](Value vector, int64_t which) -> Value {
       SmallVector<int64_t> places(cast<VectorType>(vector.getType()).getNumElements() / 2);
