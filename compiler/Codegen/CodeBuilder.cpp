@@ -162,6 +162,13 @@ void CodeBuilder::store(Value value, Value pointer) {
   make<LLVM::StoreOp>(value, pointer, getAlignment(value.getType()));
 }
 
+Value CodeBuilder::callIntrinsic(StringRef name, Type result, ValueRange operands) {
+  if (result)
+    return make<LLVM::CallIntrinsicOp>(result, b.getStringAttr(name), operands).getResult(0);
+  make<LLVM::CallIntrinsicOp>(b.getStringAttr(name), operands);
+  return Value();
+}
+
 Value CodeBuilder::hide(Value vector) {
   return make<LLVM::InlineAsmOp>(TypeRange(vector.getType()), ValueRange{vector}, "", "=v,0", false, false,
                                  LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
@@ -179,9 +186,8 @@ void CodeBuilder::storeVector(Value value, Value pointer) {
   // LLVM 22 makes a truncation that is stored under a constant mask of one lane, which AVX-512 has in one instruction,
   // a scalar store of the wide element: it writes beyond. So it must not see both at once.
   unsigned bits = getElementTypeOrSelf(value).getIntOrFloatBitWidth();
-  if (mask && lanes == 16 && bits < 32) {
+  if (mask && lanes == 16 && bits < 32)
     value = hide(bitcast(value, b.getIntegerType(bits)));
-  }
   if (mask)
     make<LLVM::MaskedStoreOp>(value, pointer, mask, uint32_t(getAlignment(value.getType())));
   else

@@ -107,6 +107,8 @@ public:
   /// Asks for the cache line into L2; any address will do.
   void prefetch(Value line) { make<mlir::LLVM::Prefetch>(line, /*rw=*/0u, /*hint=*/2u, /*cache=*/1u); }
   void store(Value value, Value pointer);
+  /// One of LLVM's intrinsics by its name, with a result of the type, or without.
+  Value callIntrinsic(llvm::StringRef name, Type result, ValueRange operands);
   /// The vector, of which LLVM can't tell what it is.
   Value hide(Value vector);
   /// `lanes` consecutive elements; under the mask, if there is one, which reads and writes nothing beyond it.

@@ -10,7 +10,7 @@ static constexpr int64_t kWidth = schedule::kPanelWidth, kPanels = 2, kLine = 64
 static constexpr int64_t kSums = 0, kLhs = 4, kRhs = 6;
 
 static void call(Emitter &e, StringRef name, ValueRange operands) {
-  e.make<LLVM::CallIntrinsicOp>(e.b.getStringAttr(("llvm.x86." + name).str()), operands);
+  e.callIntrinsic(("llvm.x86." + name).str(), Type(), operands);
 }
 static Value number(Emitter &e, int64_t tile) { return e.constant(e.i8(), static_cast<double>(tile)); }
 
@@ -29,23 +29,13 @@ namespace {
 /// One call's tile of the product.
 class AmxTile {
 public:
-  AmxTile(Emitter &e, Product product, ValueRange arguments, bool accumulate, bool picks, bool stream)
-      : e(e), accumulate(accumulate), name(product == Product::AmxInt8 ? "tdpbusd" : "tdpbf16ps"), a(arguments[0]),
-        strideA(arguments[1]), b(arguments[2]), steps(arguments[3]), c(arguments[4]), strideC(arguments[5]),
-        panelStride(arguments[6]), rows(arguments[7]) {
-    arguments = arguments.drop_front(8);
-    if (picks) {
-      numbers = arguments.front();
-      arguments = arguments.drop_front();
-    }
-    if (stream)
-      ahead = arguments[0], aheadStep = arguments[1];
-  }
+  AmxTile(Emitter &e, const GemmTile &tile, Value rows, bool accumulate)
+      : e(e), tile(tile), rows(rows), accumulate(accumulate) {}
 
   /// Tiles that lie as they are read; others, of fewer rows or of rows that are apart, are put together first.
   void emit() {
     buffer = e.make<LLVM::AllocaOp>(e.ptr(), e.i64(), e.index(kTileBytes / 8), 64u);
-    if (numbers)
+    if (tile.rows)
       return emitEach();
     Value isFull = e.equal(rows, e.index(2 * kRows));
     e.ifThen(isFull, [&] { emitDirect(e.index(0), 2); });
@@ -56,7 +46,7 @@ private:
   void emitEach() {
     e.loop(e.index(0), rows, kRows, [&](Value row) {
       Value count = e.min(e.sub(rows, row), e.index(kRows));
-      if (numbers)
+      if (tile.rows)
         return emitGathered(row, count);
       Value isFull = e.equal(count, e.index(kRows));
       e.ifThen(isFull, [&] { emitDirect(row, 1); });
@@ -64,45 +54,48 @@ private:
     });
   }
 
-  /// Where sums of a row tile and a panel are.
-  static int64_t sum(int64_t tile, int64_t panel) { return kSums + tile * kPanels + panel; }
+  /// Where sums of a tile of rows, the i-th, and a panel are.
+  static int64_t sum(int64_t i, int64_t panel) { return kSums + i * kPanels + panel; }
 
   /// Adds up `tiles` tiles of rows, which `load` puts into registers; `loadSums` where sums go on.
-  void multiply(int64_t tiles, llvm::function_ref<void(int64_t tile, int64_t panel)> loadSums,
+  void multiply(int64_t tiles, llvm::function_ref<void(int64_t i, int64_t panel)> loadSums,
                 llvm::function_ref<void(Value offset)> load) {
-    for (int64_t tile = 0; tile < tiles; ++tile)
+    for (int64_t i = 0; i < tiles; ++i)
       for (int64_t panel = 0; panel < kPanels; ++panel)
-        accumulate ? loadSums(tile, panel) : call(e, "tilezero", number(e, sum(tile, panel)));
-    e.loop(e.index(0), steps, kRows, [&](Value step) {
-      if (ahead)
-        e.loop(e.index(0), e.mul(aheadStep, kRows), kLine,
-               [&](Value offset) { e.prefetch(e.bytePtr(ahead, e.add(e.mul(step, aheadStep), offset))); });
+        accumulate ? loadSums(i, panel) : call(e, "tilezero", number(e, sum(i, panel)));
+    StringRef product = tile.product == Product::AmxInt8 ? "tdpbusd" : "tdpbf16ps";
+    e.loop(e.index(0), tile.steps, kRows, [&](Value step) {
+      if (tile.ahead)
+        e.loop(e.index(0), e.mul(tile.aheadStep, kRows), kLine,
+               [&](Value offset) { e.prefetch(e.bytePtr(tile.ahead, e.add(e.mul(step, tile.aheadStep), offset))); });
       load(e.mul(step, kRowBytes / kRows));
-      for (int64_t panel = 0; panel < kPanels; ++panel) {
-        Value from = panel ? e.bytePtr(b, e.mul(panelStride, 4)) : b;
-        call(e, "tileloadd64", {number(e, kRhs + panel), e.bytePtr(from, e.mul(step, kRowBytes)), e.index(kRowBytes)});
-      }
-      for (int64_t tile = 0; tile < tiles; ++tile)
+      for (int64_t panel = 0; panel < kPanels; ++panel)
+        call(e, "tileloadd64",
+             {number(e, kRhs + panel), e.bytePtr(tile.getPanel(e, panel), e.mul(step, kRowBytes)), e.index(kRowBytes)});
+      for (int64_t i = 0; i < tiles; ++i)
         for (int64_t panel = 0; panel < kPanels; ++panel)
-          call(e, name, {number(e, sum(tile, panel)), number(e, kLhs + tile), number(e, kRhs + panel)});
+          call(e, product, {number(e, sum(i, panel)), number(e, kLhs + i), number(e, kRhs + panel)});
     });
   }
 
-  Value place(Value row, int64_t panel) { return e.elementPtr(c, e.f32(), e.add(e.mul(strideC, row), panel * kWidth)); }
+  Value place(Value row, int64_t panel) {
+    return e.elementPtr(tile.c, e.f32(), e.add(e.mul(tile.strideC, row), panel * kWidth));
+  }
 
   void emitDirect(Value row, int64_t tiles) {
-    auto loadSums = [&](int64_t tile, int64_t panel) {
-      call(e, "tileloadd64", {number(e, sum(tile, panel)), place(e.add(row, tile * kRows), panel), e.mul(strideC, 4)});
+    auto loadSums = [&](int64_t i, int64_t panel) {
+      call(e, "tileloadd64", {number(e, sum(i, panel)), place(e.add(row, i * kRows), panel), e.mul(tile.strideC, 4)});
     };
     multiply(tiles, loadSums, [&](Value offset) {
-      for (int64_t tile = 0; tile < tiles; ++tile)
+      for (int64_t i = 0; i < tiles; ++i)
         call(e, "tileloadd64",
-             {number(e, kLhs + tile), e.bytePtr(a, e.add(e.mul(e.add(row, tile * kRows), strideA), offset)), strideA});
+             {number(e, kLhs + i), e.bytePtr(tile.a, e.add(e.mul(e.add(row, i * kRows), tile.strideA), offset)),
+              tile.strideA});
     });
-    for (int64_t tile = 0; tile < tiles; ++tile)
+    for (int64_t i = 0; i < tiles; ++i)
       for (int64_t panel = 0; panel < kPanels; ++panel)
         call(e, "tilestored64",
-             {number(e, sum(tile, panel)), place(e.add(row, tile * kRows), panel), e.mul(strideC, 4)});
+             {number(e, sum(i, panel)), place(e.add(row, i * kRows), panel), e.mul(tile.strideC, 4)});
   }
 
   /// Up to a tile of rows: behind the last one it is read again, and not stored.
@@ -110,7 +103,7 @@ private:
     Values lines;
     for (int64_t i = 0; i < kRows; ++i) {
       Value at = e.add(row, e.min(e.index(i), e.sub(count, e.index(1))));
-      lines.push_back(e.bytePtr(a, e.mul(numbers ? e.load(e.i64(), e.elementPtr(numbers, e.i64(), at)) : at, strideA)));
+      lines.push_back(e.bytePtr(tile.a, e.mul(tile.getRow(e, at), tile.strideA)));
     }
     auto loadSums = [&](int64_t, int64_t panel) {
       e.loop(e.index(0), count, 1, [&](Value i) {
@@ -132,25 +125,17 @@ private:
   }
 
   Emitter &e;
+  GemmTile tile;
+  Value rows;
   bool accumulate;
-  std::string name; // of the instruction
-  Value a, strideA, b, steps, c, strideC, panelStride, rows, numbers, ahead, aheadStep;
   Value buffer; // of a tile
 };
 } // namespace
 
 void cpu::emitAmxGemm(Emitter &e, Value rows, const GemmTile &tile, bool accumulate) {
-  bool picks = static_cast<bool>(tile.rows), stream = static_cast<bool>(tile.ahead);
-  Values operands{tile.a, tile.strideA, tile.b, tile.steps, tile.c, tile.strideC, tile.panelStride, rows};
-  if (picks)
-    operands.push_back(tile.rows);
-  if (stream)
-    operands.append({tile.ahead, tile.aheadStep});
-  std::string name = "gemm." + toString(tile.product).str() + (accumulate ? ".add" : "") + (picks ? ".rows" : "") +
-                     (stream ? ".stream" : "");
-  auto types = llvm::map_to_vector(operands, [](Value operand) { return operand.getType(); });
-  LLVM::LLVMFuncOp function = e.getHelper(name, types, [&](ValueRange arguments) {
-    AmxTile(e, tile.product, arguments, accumulate, picks, stream).emit();
+  Values operands = tile.getOperands();
+  operands.push_back(rows);
+  e.callHelper(tile.getName("", accumulate), operands, [&](ValueRange arguments) {
+    AmxTile(e, tile.withOperands(arguments), arguments.back(), accumulate).emit();
   });
-  e.make<LLVM::CallOp>(function, operands);
 }

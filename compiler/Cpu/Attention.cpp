@@ -38,7 +38,7 @@ private:
   void packKeys();
   void packValues();
   /// Words of a panel of values.
-  Value getValuePanel() { return e.mul(e.div(e.roundUp(keys, hasTiles() ? 2 * kWidth : kWidth), step), kWidth); }
+  Value getValuePanel() { return e.mul(getKeyWords(e.roundUp(keys, kWidth)), kWidth); }
   void emitTile(Value head, Value queryBegin, Value queryCount);
   void emitBlock(Value keyBegin, Value keyCount, Value first);
   Value emitScores(Value row, Value keyBegin, Value keyCount, Value allVisible);

@@ -75,9 +75,7 @@ Value Emitter::narrow(Value value, Type elementType) {
   auto from = dyn_cast<VectorType>(value.getType());
   if (!target.bf16 || !elementType.isBF16() || !from || !from.getElementType().isF32() || from.getNumElements() != 16)
     return Elements::narrow(value, elementType);
-  return make<LLVM::CallIntrinsicOp>(Type(vec(elementType)), b.getStringAttr("llvm.x86.avx512bf16.cvtneps2bf16.512"),
-                                     ValueRange{value})
-      .getResult(0);
+  return callIntrinsic("llvm.x86.avx512bf16.cvtneps2bf16.512", vec(elementType), value);
 }
 
 Value Emitter::buildScalar(Operation *op, ValueRange values) {
@@ -97,6 +95,11 @@ void Emitter::forReadRows(const Dim &rows, Value begin, Value count, llvm::funct
     return Values{select(isRead(readRows, add(begin, i)), add(i, 1), values[0])};
   })[0];
   ifThen(lessThan(index(0), read), [&] { body(read); });
+}
+
+void Emitter::callHelper(StringRef name, ValueRange operands, llvm::function_ref<void(ValueRange)> build) {
+  SmallVector<Type> types(operands.getTypes());
+  make<LLVM::CallOp>(getHelper(name, types, build), operands);
 }
 
 LLVM::LLVMFuncOp Emitter::getHelper(StringRef name, ArrayRef<Type> arguments,

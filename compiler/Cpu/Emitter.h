@@ -28,14 +28,15 @@ public:
   /// last one that is read, and not at all if none is. All are, but for what `kernel.rows` says.
   void forReadRows(const Dim &rows, Value begin, Value count, llvm::function_ref<void(Value count)> body);
 
-  /// A function of the output module, made once by `build`; internal to the object.
-  mlir::LLVM::LLVMFuncOp getHelper(llvm::StringRef name, llvm::ArrayRef<Type> arguments,
-                                   llvm::function_ref<void(ValueRange)> build);
+  /// Calls a function of the output module, internal to the object, whose body `build` makes once.
+  void callHelper(llvm::StringRef name, ValueRange operands, llvm::function_ref<void(ValueRange arguments)> build);
 
   /// To bf16 in one instruction where there is one, which takes subnormal values for 0 as all arithmetic here does.
   Value narrow(Value value, Type elementType) override;
 
 private:
+  mlir::LLVM::LLVMFuncOp getHelper(llvm::StringRef name, llvm::ArrayRef<Type> arguments,
+                                   llvm::function_ref<void(ValueRange)> build);
   Value buildScalar(mlir::Operation *op, ValueRange operands) override;
   void recordFault(Value outside, Value raw, const Index &flat, Value limit, int32_t operand) override;
 

@@ -164,20 +164,18 @@ private:
 
   /// Whether the processor has vectors of the schedule's size; else LLVM makes halves of them.
   bool hasRegisters() { return e.lanes == 8 || e.target.level == "x86-64-v4"; }
-  Value call(StringRef name, Type type, ValueRange operands) {
-    return e.make<LLVM::CallIntrinsicOp>(type, e.b.getStringAttr(name), operands).getResult(0);
-  }
   /// Vectors of 512 bits in halves where the processor has none: LLVM can't split an instruction that is named.
   Value callWide(StringRef half, StringRef whole, VectorType type, Value x, Value y) {
     if (hasRegisters())
-      return call(e.lanes == 8 ? half : whole, type, {x, y});
+      return e.callIntrinsic(e.lanes == 8 ? half : whole, type, {x, y});
     auto part = [&](Value vector, int64_t which) -> Value {
       SmallVector<int64_t> places(cast<VectorType>(vector.getType()).getNumElements() / 2);
       std::iota(places.begin(), places.end(), which * static_cast<int64_t>(places.size()));
       return e.make<vector::ShuffleOp>(vector, vector, places);
     };
     auto narrow = VectorType::get({type.getNumElements() / 2}, type.getElementType());
-    Value low = call(half, narrow, {part(x, 0), part(y, 0)}), high = call(half, narrow, {part(x, 1), part(y, 1)});
+    Value low = e.callIntrinsic(half, narrow, {part(x, 0), part(y, 0)}),
+          high = e.callIntrinsic(half, narrow, {part(x, 1), part(y, 1)});
     SmallVector<int64_t> all(type.getNumElements());
     std::iota(all.begin(), all.end(), 0);
     return e.make<vector::ShuffleOp>(low, high, all);
@@ -191,9 +189,9 @@ private:
     case Product::HalfWeights:
       return e.fma(x, w, sum);
     case Product::Bf16:
-      return call("llvm.x86.avx512bf16.dpbf16ps.512", sum.getType(), {sum, x, w});
+      return e.callIntrinsic("llvm.x86.avx512bf16.dpbf16ps.512", sum.getType(), {sum, x, w});
     case Product::Vnni:
-      return call("llvm.x86.avx512.vpdpbusd.512", sum.getType(), {sum, x, w});
+      return e.callIntrinsic("llvm.x86.avx512.vpdpbusd.512", sum.getType(), {sum, x, w});
     case Product::Words:
       return e.make<arith::AddIOp>(sum, addPairs(x, w));
     case Product::Bytes: {
@@ -226,43 +224,60 @@ void Step::store(ValueRange sums, llvm::function_ref<Value(int64_t column)> plac
                   place(v * perVector));
 }
 
-static Values getOperands(const GemmTile &tile) {
-  Values operands{tile.a,       tile.strideA,     tile.b,    tile.steps, tile.c,
-                  tile.strideC, tile.panelStride, tile.rows, tile.ahead, tile.aheadStep};
-  llvm::erase(operands, Value());
+static constexpr Value GemmTile::*kOperands[] = {
+    &GemmTile::a,       &GemmTile::strideA,     &GemmTile::b,    &GemmTile::steps, &GemmTile::c,
+    &GemmTile::strideC, &GemmTile::panelStride, &GemmTile::rows, &GemmTile::ahead, &GemmTile::aheadStep};
+
+Values GemmTile::getOperands() const {
+  Values operands;
+  for (auto operand : kOperands)
+    if (this->*operand)
+      operands.push_back(this->*operand);
   return operands;
 }
 
-static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool accumulate, const GemmTile &tile) {
-  bool picks = static_cast<bool>(tile.rows), stream = static_cast<bool>(tile.ahead);
-  std::string name = "gemm." + toString(tile.product).str() + (tile.half && tile.half.isF16() ? ".f16" : "") + "." +
-                     std::to_string(rows) + "x" + std::to_string(columns) + (accumulate ? ".add" : "") +
-                     (picks ? ".rows" : "") + (stream ? ".stream" : "");
-  Values operands = getOperands(tile);
-  auto types = llvm::map_to_vector(operands, [](Value operand) { return operand.getType(); });
-  return e.getHelper(name, types, [&](ValueRange arguments) {
-    Value a = arguments[0], strideA = arguments[1], b = arguments[2], steps = arguments[3], c = arguments[4],
-          strideC = arguments[5];
-    arguments = arguments.drop_front(6);
-    auto take = [&](bool has) {
-      Value argument = has ? arguments.front() : Value();
-      arguments = arguments.drop_front(has ? 1 : 0);
-      return argument;
-    };
-    Value panelStride = take(columns > kWidth), numbers = take(picks), ahead = take(stream), aheadStep = take(stream);
+GemmTile GemmTile::withOperands(ValueRange arguments) const {
+  GemmTile tile = *this;
+  for (auto operand : kOperands)
+    if (tile.*operand) {
+      tile.*operand = arguments.front();
+      arguments = arguments.drop_front();
+    }
+  return tile;
+}
+
+Value GemmTile::getRow(Emitter &e, Value row) const {
+  return rows ? e.load(e.i64(), e.elementPtr(rows, e.i64(), row)) : row;
+}
+
+Value GemmTile::getPanel(Emitter &e, int64_t panel) const {
+  return panel ? e.bytePtr(b, e.mul(panelStride, panel * kWord)) : b;
+}
+
+std::string GemmTile::getName(StringRef size, bool accumulate) const {
+  return ("gemm." + toString(product) + (half && half.isF16() ? ".f16" : "") + size + (accumulate ? ".add" : "") +
+          (rows ? ".rows" : "") + (ahead ? ".stream" : ""))
+      .str();
+}
+
+static void callTile(Emitter &e, int64_t rows, int64_t columns, bool accumulate, const GemmTile &outer) {
+  std::string name = outer.getName("." + std::to_string(rows) + "x" + std::to_string(columns), accumulate);
+  e.callHelper(name, outer.getOperands(), [&](ValueRange arguments) {
+    GemmTile tile = outer.withOperands(arguments);
     Step step(e, tile, columns);
     Values rowsOfA, initial;
     for (int64_t r = 0; r < rows; ++r)
-      rowsOfA.push_back(e.bytePtr(
-          a, e.mul(strideA, picks ? e.load(e.i64(), e.elementPtr(numbers, e.i64(), e.index(r))) : e.index(r))));
-    auto place = [&](int64_t r, int64_t column) { return e.elementPtr(c, e.f32(), e.add(e.mul(strideC, r), column)); };
+      rowsOfA.push_back(e.bytePtr(tile.a, e.mul(tile.strideA, tile.getRow(e, e.index(r)))));
+    auto place = [&](int64_t r, int64_t column) {
+      return e.elementPtr(tile.c, e.f32(), e.add(e.mul(tile.strideC, r), column));
+    };
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t v = 0; v < step.vectors; ++v)
         initial.push_back(accumulate ? e.loadVector(e.f32(), place(r, v * step.perVector))
                                      : e.constant(step.getSumType(), 0));
     auto run = [&](Value k, ValueRange values) {
       return step.run(values, rowsOfA, k, [&](int64_t column) {
-        Value panel = column < kWidth ? b : e.bytePtr(b, e.mul(panelStride, column / kWidth * kWord));
+        Value panel = tile.getPanel(e, column / kWidth);
         return e.bytePtr(panel, e.add(e.mul(k, kWidth * kWord), column % kWidth * kWord));
       });
     };
@@ -270,7 +285,7 @@ static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool 
     // fence for the compiler alone keeps each step's loads behind the one before, or LLVM moves them up until sums
     // spill.
     int64_t unroll = e.sizes.unroll;
-    Value whole = e.mul(e.div(steps, unroll), unroll);
+    Value whole = e.mul(e.div(tile.steps, unroll), unroll);
     auto iterate = [&](llvm::function_ref<void(Value k, int64_t i)> prefetch) {
       return e.loop(e.index(0), whole, unroll, initial, [&](Value k, ValueRange values) {
         Values next(values);
@@ -283,7 +298,9 @@ static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool 
         return next;
       });
     };
-    auto ask = [&](Value k, int64_t offset) { e.prefetch(e.bytePtr(ahead, e.add(e.mul(k, aheadStep), offset))); };
+    auto ask = [&](Value k, int64_t offset) {
+      e.prefetch(e.bytePtr(tile.ahead, e.add(e.mul(k, tile.aheadStep), offset)));
+    };
     auto askSparsely = [&](Value k, int64_t i) {
       if (i == 0)
         ask(k, 0);
@@ -293,14 +310,14 @@ static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool 
         ask(e.add(k, i), offset);
     };
     Values sums;
-    if (stream)
+    if (tile.ahead)
       sums = e.ifElse(
-          e.lessThan(e.mul(aheadStep, unroll), e.index(kLine + 1)), [&] { return iterate(askSparsely); },
+          e.lessThan(e.mul(tile.aheadStep, unroll), e.index(kLine + 1)), [&] { return iterate(askSparsely); },
           [&] { return iterate(askDensely); });
     else
       sums = iterate([](Value, int64_t) {});
     if (unroll > 1)
-      sums = e.loop(whole, steps, 1, sums, run);
+      sums = e.loop(whole, tile.steps, 1, sums, run);
     for (int64_t r = 0; r < rows; ++r)
       step.store(ValueRange(sums).slice(r * step.vectors, step.vectors),
                  [&](int64_t column) { return place(r, column); });
@@ -310,9 +327,8 @@ static LLVM::LLVMFuncOp getTile(Emitter &e, int64_t rows, int64_t columns, bool 
 void cpu::emitGemm(Emitter &e, Value rows, int64_t columns, const GemmTile &tile, bool accumulate) {
   if (schedule::isAmx(tile.product))
     return emitAmxGemm(e, rows, tile, accumulate);
-  forRowCount(e, rows, getTileRows(e.sizes, tile.product), [&](int64_t count) {
-    e.make<LLVM::CallOp>(getTile(e, count, columns, accumulate, tile), getOperands(tile));
-  });
+  forRowCount(e, rows, getTileRows(e.sizes, tile.product),
+              [&](int64_t count) { callTile(e, count, columns, accumulate, tile); });
 }
 
 void cpu::forRowCount(Emitter &e, Value rows, int64_t most, llvm::function_ref<void(int64_t)> tile) {

@@ -20,6 +20,14 @@ struct GemmTile {
   Value a, strideA, b, steps, c, strideC, panelStride = {}, rows = {}, ahead = {}, aheadStep = {};
   Product product = Product::F32;
   Type half = {}; // of HalfWeights: f16 or bf16
+
+  /// Of a function for such tiles: its operands, the tile in terms of its arguments, and its name.
+  Values getOperands() const;
+  GemmTile withOperands(ValueRange arguments) const;
+  std::string getName(llvm::StringRef size, bool accumulate) const;
+  /// The number of A's row, and where a panel of B begins.
+  Value getRow(Emitter &e, Value row) const;
+  Value getPanel(Emitter &e, int64_t panel) const;
 };
 
 /// Rows that a tile has at most, with the schedule's columns: what registers hold.

@@ -307,9 +307,7 @@ Value cpu::geluByTable(CodeBuilder &e, Value x) {
     auto table = [&](int half) -> Value {
       return e.make<arith::ConstantOp>(DenseElementsAttr::get(type, ArrayRef<float>(kNormal[half][power])));
     };
-    Value own = e.make<LLVM::CallIntrinsicOp>(Type(type), e.b.getStringAttr("llvm.x86.avx512.vpermi2var.ps.512"),
-                                              ValueRange{table(0), place, table(1)})
-                    .getResult(0);
+    Value own = e.callIntrinsic("llvm.x86.avx512.vpermi2var.ps.512", type, {table(0), place, table(1)});
     result = result ? e.fma(result, u, own) : own;
   }
   // x (1/2 + what the distribution's function has more than that, which is odd)

@@ -10,10 +10,6 @@ using namespace lathe::cpu;
 
 static constexpr int64_t kWidth = schedule::kPanelWidth;
 
-static Value callIntrinsic(Emitter &e, StringRef name, Type type, ValueRange operands) {
-  return e.make<LLVM::CallIntrinsicOp>(type, e.b.getStringAttr(name), operands).getResult(0);
-}
-
 namespace {
 /// Reads the panels of a tile's columns, row by row.
 class Reader {
@@ -84,10 +80,9 @@ public:
   /// A row of a panel, in f32, rounded to the weight's type. Of a bitmap, `places` are those of what the panels' rows
   /// keep, and go on to the next row's.
   Values loadRow(int64_t panel, Value k, const Group &common, MutableArrayRef<Value> places) {
-    bool isUnsigned = format && (format->zeroPoints || format->type);
     Values values, here;
     if (isBitmap)
-      values = loadKept(panel, k, places[panel], isUnsigned, &here);
+      values = loadKept(panel, k, places[panel], isUnsigned(), &here);
     else
       values = loadCodes(e.bytePtr(codes[panel], e.mul(k, rowBytes())));
     for (auto [v, value] : llvm::enumerate(values)) {
@@ -106,16 +101,16 @@ public:
 
   /// What a row of a bitmap's panel keeps, at its columns, and 0 elsewhere: floats, or codes as vectors of i32; `here`:
   /// which columns that are. `place` goes on to the next row's.
-  Values loadKept(int64_t panel, Value k, Value &place, bool isUnsigned, Values *here = nullptr) {
+  Values loadKept(int64_t panel, Value k, Value &place, bool asUnsigned, Values *here = nullptr) {
     Values values;
     for (int64_t v = 0; v < kWidth; v += e.lanes) {
       Type type = e.b.getIntegerType(e.lanes);
       Value mask = e.load(type, e.bytePtr(bits[panel], e.add(e.mul(k, kWidth / 8), v / 8)));
-      Value value = loadVector(place, isUnsigned), where;
+      Value value = loadVector(place, asUnsigned), where;
       if (e.lanes == kWidth) {
         where = e.make<LLVM::BitcastOp>(Type(e.vec(e.i1())), mask);
-        value = e.target.level == "x86-64-v4" ? callIntrinsic(e, "llvm.x86.avx512.mask.expand", value.getType(),
-                                                              {value, e.constant(value, 0), where})
+        value = e.target.level == "x86-64-v4" ? e.callIntrinsic("llvm.x86.avx512.mask.expand", value.getType(),
+                                                                {value, e.constant(value, 0), where})
                                               : e.select(where, expand(value, mask), e.constant(value, 0));
       } else {
         // For each column, how many before it are kept; negative where it isn't.
@@ -126,7 +121,7 @@ public:
         where = e.compare(arith::CmpIPredicate::sge, order, e.constant(order, 0));
         bool isFloat = isa<FloatType>(getElementTypeOrSelf(value.getType()));
         value =
-            callIntrinsic(e, isFloat ? "llvm.x86.avx2.permps" : "llvm.x86.avx2.permd", value.getType(), {value, order});
+            e.callIntrinsic(isFloat ? "llvm.x86.avx2.permps" : "llvm.x86.avx2.permd", value.getType(), {value, order});
         value = e.select(where, value, e.constant(value, 0));
       }
       values.push_back(value);
@@ -164,17 +159,27 @@ private:
     return DenseElementsAttr::get(RankedTensorType::get({256}, e.i64()), ArrayRef<int64_t>(orders));
   }
 
+  bool isUnsigned() { return format && (format->zeroPoints || format->type); }
+  /// Codes of 8 bits as i32.
+  Value extendBytes(Value codes, bool asUnsigned) {
+    Type wide = e.vec(e.i32());
+    return asUnsigned ? Value(e.make<arith::ExtUIOp>(wide, codes)) : Value(e.make<arith::ExtSIOp>(wide, codes));
+  }
+  /// Codes of 4 bits, which lie somewhere in words: by the shifts up to the sign, and down again.
+  Value extendHalves(Value words, ArrayRef<int32_t> shifts, bool asUnsigned) {
+    auto type = cast<VectorType>(words.getType());
+    Value up = e.make<arith::ConstantOp>(DenseElementsAttr::get(type, shifts)), down = e.constant(words, 28);
+    Value codes = e.make<arith::ShLIOp>(words, up);
+    return asUnsigned ? Value(e.make<arith::ShRUIOp>(codes, down)) : Value(e.make<arith::ShRSIOp>(codes, down));
+  }
+
   /// What is kept from a place on: a vector of floats, or of codes as i32.
-  Value loadVector(Value place, bool isUnsigned) {
+  Value loadVector(Value place, bool asUnsigned) {
     if (kept)
       return e.widen(e.load(e.vec(kept), e.elementPtr(base, kept, place)));
-    auto extended = [&](Value codes) -> Value {
-      Type wide = e.vec(e.i32());
-      return isUnsigned ? Value(e.make<arith::ExtUIOp>(wide, codes)) : Value(e.make<arith::ExtSIOp>(wide, codes));
-    };
     if (format->bits == 8)
-      return extended(e.load(e.vec(e.i8()), e.bytePtr(base, place)));
-    // Eight codes of half a byte at a time, from half a byte on: up to the sign and down again.
+      return extendBytes(e.load(e.vec(e.i8()), e.bytePtr(base, place)), asUnsigned);
+    // Eight codes of half a byte at a time, from half a byte on.
     Value byte = e.div(place, 2), half = e.mul(e.rem(place, 2), 4);
     Values eights;
     for (int64_t v = 0; v < e.lanes; v += 8) {
@@ -188,10 +193,7 @@ private:
     SmallVector<int32_t> shifts;
     for (int64_t i = 0; i < e.lanes; ++i)
       shifts.push_back(28 - i % 8 * 4);
-    codes = e.make<arith::ShLIOp>(
-        codes, e.make<arith::ConstantOp>(DenseElementsAttr::get(e.vec(e.i32()), ArrayRef<int32_t>(shifts))));
-    Value down = e.constant(codes, 28);
-    return isUnsigned ? Value(e.make<arith::ShRUIOp>(codes, down)) : Value(e.make<arith::ShRSIOp>(codes, down));
+    return extendHalves(codes, shifts, asUnsigned);
   }
 
   /// The values of codes of f8E5M2, which are f16's upper halves, or of f8E4M3FN: without the sign the same but for the
@@ -213,34 +215,24 @@ private:
 
   /// As vectors of i32.
   Values loadCodes(Value row) {
-    bool isUnsigned = format->zeroPoints || format->type;
     Values values;
     if (format->bits == 8) {
-      for (int64_t v = 0; v < kWidth; v += e.lanes) {
-        Value bytes = e.loadVector(e.i8(), e.bytePtr(row, e.index(v)));
-        values.push_back(isUnsigned ? Value(e.make<arith::ExtUIOp>(e.vec(e.i32()), bytes))
-                                    : Value(e.make<arith::ExtSIOp>(e.vec(e.i32()), bytes)));
-      }
+      for (int64_t v = 0; v < kWidth; v += e.lanes)
+        values.push_back(extendBytes(e.loadVector(e.i8(), e.bytePtr(row, e.index(v))), isUnsigned()));
       return values;
     }
-    // Codes of the first half of the columns are in the low bits: up to the sign and down again.
+    // Codes of the first half of the columns are in the low bits.
     auto half = [&](Type element) { return VectorType::get({kWidth / 2}, element); };
     Value bytes = e.make<arith::ExtUIOp>(half(e.i32()), e.load(half(e.i8()), row));
-    auto extend = [&](Value codes, ArrayRef<int32_t> shifts) -> Value {
-      auto type = cast<VectorType>(codes.getType());
-      Value up = e.make<arith::ConstantOp>(DenseElementsAttr::get(type, shifts)), down = e.constant(codes, 28);
-      codes = e.make<arith::ShLIOp>(codes, up);
-      return isUnsigned ? Value(e.make<arith::ShRUIOp>(codes, down)) : Value(e.make<arith::ShRSIOp>(codes, down));
-    };
     if (e.lanes == kWidth / 2)
-      return {extend(bytes, 28), extend(bytes, 24)};
+      return {extendHalves(bytes, 28, isUnsigned()), extendHalves(bytes, 24, isUnsigned())};
     SmallVector<int64_t> twice;
     SmallVector<int32_t> shifts;
     for (int64_t i = 0; i < kWidth; ++i) {
       twice.push_back(i % (kWidth / 2));
       shifts.push_back(i < kWidth / 2 ? 28 : 24);
     }
-    return {extend(e.make<vector::ShuffleOp>(bytes, bytes, twice), shifts)};
+    return {extendHalves(e.make<vector::ShuffleOp>(bytes, bytes, twice), shifts, isUnsigned())};
   }
 
   Emitter &e;
@@ -378,15 +370,14 @@ std::pair<Value, Value> cpu::findKept(Emitter &e, BlockArgument weight, Value co
   return {e.bytePtr(base, begin), e.sub(end, begin)};
 }
 
-static LLVM::LLVMFuncOp getTile(Emitter &e, BlockArgument weight, int64_t rows, ValueRange operands, bool picks) {
+static void callTile(Emitter &e, BlockArgument weight, int64_t rows, ValueRange operands, bool picks) {
   // All that the code depends on.
   auto type = cast<RankedTensorType>(weight.getType());
   std::string name;
   llvm::raw_string_ostream(name) << "packed." << type
                                  << (schedule::getPanel(weight).getTransposed() ? ".transposed" : "") << "." << rows
                                  << "x" << e.sizes.columns << (picks ? ".rows" : "");
-  auto types = llvm::map_to_vector(operands, [](Value operand) { return operand.getType(); });
-  return e.getHelper(name, types, [&](ValueRange arguments) {
+  e.callHelper(name, operands, [&](ValueRange arguments) {
     Value a = arguments[0], strideA = arguments[1], depth = arguments[2], c = arguments[3], strideC = arguments[4];
     Reader reader(e, type, schedule::getPanel(weight), arguments[5], depth, arguments[6]);
     Values rowsOfA;
@@ -425,7 +416,6 @@ void cpu::emitPackedGemm(Emitter &e, BlockArgument weight, Value column, Value r
   Values operands{tile.a, tile.strideA, tile.steps, tile.c, tile.strideC, e.getOperand(weight.getArgNumber()), column};
   if (tile.rows)
     operands.push_back(tile.rows);
-  forRowCount(e, rows, getTileRows(e.sizes, tile.product), [&](int64_t count) {
-    e.make<LLVM::CallOp>(getTile(e, weight, count, operands, static_cast<bool>(tile.rows)), operands);
-  });
+  forRowCount(e, rows, getTileRows(e.sizes, tile.product),
+              [&](int64_t count) { callTile(e, weight, count, operands, static_cast<bool>(tile.rows)); });
 }

@@ -20,8 +20,8 @@ static const std::vector<Flag> kFlags = [] {
       {"-o", "FILE", "where the result goes; IR goes to stdout without it"},
       {"--target", "LIST",
        "cpu (all of these, where a model has use for them), or cpu:x86-64-v3, cpu:x86-64-v4, cpu:x86-64-v4+vnni,\n"
-       "cpu:x86-64-v4+vnni+bf16, cpu:x86-64-v4+vnni+bf16+amx; cuda:all, or cuda:sm_80, 86, 89, 90a, "
-       "100a, 120a"},
+       "cpu:x86-64-v4+vnni+bf16, cpu:x86-64-v4+vnni+bf16+amx;\n"
+       "cuda:all, or cuda:sm_80, 86, 89, 90a, 100a, 120a"},
       {"--embed-source", nullptr, "also keeps the source of CUDA kernels, for NVRTC at load on an SM without code"},
       {"--nvrtc", "FILE", "NVRTC's library, for CUDA targets; else libnvrtc.so.13 or .12 where the loader finds it"},
       {"--device-library", "DIR", "takes compiler/Cuda/Device from this folder, for work on CUDA kernels"},
