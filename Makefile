@@ -24,7 +24,6 @@ build: packages
 # The models and data of ../shared, where that is there, and MiniLM; $LATHE_MODELS names another folder.
 models: packages
 	@scripts/unpack-models.sh build/models
-	@examples/sentence-embedding/make_model.sh build/models/minilm/embedding.onnx || echo "no MiniLM: its tests are skipped"
 
 # NVRTC, into build/nvrtc, where there is none.
 nvrtc: packages

@@ -5,7 +5,6 @@
 #include <asm/prctl.h>
 #include <cpuid.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <ucontext.h>

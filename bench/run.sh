@@ -6,13 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/.." && pwd)
 out=$root/build/bench
 mkdir -p "$out"
-if ! cmp -s "$here/requirements.txt" "$out/venv/requirements.txt"; then
-  echo "installing ONNX Runtime and OpenVINO ..."
-  rm -rf "$out/venv"
-  python3 -m venv "$out/venv"
-  "$out/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$here/requirements.txt"
-  cp "$here/requirements.txt" "$out/venv/requirements.txt"
-fi
+"$root/scripts/install-venv.sh" "$out/venv" "$here/requirements.txt" "installing ONNX Runtime and OpenVINO"
 "$out/venv/bin/python" "$root/examples/sentence-embedding/make_model.py" "$out/minilm.onnx"
 "$root/build/bin/lathe" compile "$out/minilm.onnx" -o "$out/minilm.lathe" --target=cpu -O3
 exec "$out/venv/bin/python" "$here/run.py" --onnx "$out/minilm.onnx" --package "$out/minilm.lathe" \

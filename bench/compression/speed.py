@@ -66,8 +66,9 @@ def main():
     parser.add_argument("--avx2", action="store_true", help="hides AVX-512 from all")
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
-    if options.avx2 and "LD_PRELOAD" not in os.environ:
-        run_without_avx512((options.onnx.parent / "hide_avx512.so").resolve())
+    hider = (options.onnx.parent / "hide_avx512.so").resolve()
+    if options.avx2 and os.environ.get("LD_PRELOAD") != str(hider):
+        run_without_avx512(hider)
 
     engines = {}
     for name, flags in PACKAGES.items():

@@ -25,7 +25,7 @@ from process import Failure, call
 
 HERE = pathlib.Path(__file__).resolve().parent
 LIMIT = 25_000_000  # bytes, all files together
-CASE_BYTES = 24 << 10
+CASE_BYTES = 24 << 10  # of a case's arrays, in one precision
 CARRIED = ["suite.py", "cases.py", "inputs.py", "limits.py", "measure.py", "npy.py", "peers.py", "process.py", "report.py"]
 ROUNDOFF = {"fp32": 2.0**-24, "tf32": 2.0**-11, "fp16": 2.0**-11, "bf16": 2.0**-8}
 
@@ -105,6 +105,36 @@ def external_weights(model):
     return b"".join(put(7, graph(value)) if number == 7 else whole for number, whole, value in fields(model)), total
 
 
+def drop_large_bindings(cases):
+    """Of each case the first binding stays, and of the others, from the least on, those that CASE_BYTES have room for: parts
+    `large` and `outputs` have large ones."""
+
+    def size(binding):
+        return sum(array.stat().st_size for array in binding.glob("*.npy"))
+
+    kept = count = 0
+    for case in cases.glob("*/*"):
+        left = CASE_BYTES
+        for binding in sorted(case.glob("binding_*"), key=lambda x: (x.name != "binding_0", size(x), x.name)):
+            left -= size(binding)
+            count += 1
+            if left < 0 and binding.name != "binding_0":
+                shutil.rmtree(binding)
+            else:
+                kept += 1
+    print(f"{kept} of {count} bindings", flush=True)
+
+
+def link_equal_arrays(cases):
+    """Precisions have most arrays in common: an archive holds links once."""
+    held = {}
+    for array in sorted(cases.rglob("*.npy")):
+        first = held.setdefault(array.read_bytes(), array)
+        if first is not array:
+            array.unlink()
+            os.link(first, array)
+
+
 class Maker:
     def __init__(self, options):
         self.options, self.lathe, self.lathe_run = options, options.bin / "lathe", options.bin / "lathe-run"
@@ -169,8 +199,7 @@ class Maker:
             (case / "case.json").write_text(json.dumps(case_file) + "\n")
 
     def add_conformance(self):
-        """All cases, in one archive. Precisions have most arrays in common, which is held once; of arrays a case has room
-        for CASE_BYTES: its first binding, then the others from the least on. Parts `large` and `outputs` have large ones."""
+        """All cases, in one archive."""
         cases = self.options.scratch / "cases"
         for precision in self.options.precisions.split(","):
             folder = cases / precision
@@ -181,21 +210,8 @@ class Maker:
                        timeout=3600).strip())  # fmt: skip
             if not any(folder.iterdir()):
                 raise Failure("the conformance suite wrote no case")
-        bindings = [binding for case in cases.glob("*/*") for binding in case.glob("binding_*")]
-        for case in cases.glob("*/*"):
-            size = lambda binding: sum(array.stat().st_size for array in binding.glob("*.npy"))
-            left = CASE_BYTES
-            for binding in sorted(case.glob("binding_*"), key=lambda x: (x.name != "binding_0", size(x), x.name)):
-                left -= size(binding)
-                if left < 0 and binding.name != "binding_0":
-                    shutil.rmtree(binding)
-        print(f"{sum(binding.exists() for binding in bindings)} of {len(bindings)} bindings", flush=True)
-        held = {}
-        for array in sorted(cases.rglob("*.npy")):
-            first = held.setdefault(array.read_bytes(), array)
-            if first is not array:
-                array.unlink()
-                os.link(first, array)
+        drop_large_bindings(cases)
+        link_equal_arrays(cases)
         (self.options.out / "conformance").mkdir()
         with tarfile.open(self.options.out / "conformance" / "cases.tar.xz", "w:xz") as archive:
             archive.add(cases, "")  # a sixth of the size: the cases' packages are alike
