@@ -8,7 +8,10 @@
 // `test.limit` (an argument attribute; 10 if absent), i1 by `test.true` in percent (50). `test.panel` and
 // `test.panel_transposed` ask for the weight layout. A fault is printed.
 #include "compiler/Cpu/Cpu.h"
+#include "compiler/Driver/Compile.h"
+#include "compiler/Package/Layout.h"
 #include "compiler/Reference/Reference.h"
+#include "dialects/Tfm/Formats.h"
 #include "dialects/Tfm/Weights.h"
 #include "lathe/kernel_abi.h"
 #include "mlir/Parser/Parser.h"
@@ -20,6 +23,7 @@
 #include <cmath>
 #include <dlfcn.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 using namespace mlir;
@@ -113,19 +117,6 @@ std::vector<char> makeInput(Type element, int64_t count, int64_t limit, int64_t 
   return bytes;
 }
 
-/// K-major panels.
-std::vector<char> pack(const std::vector<char> &bytes, int64_t rows, int64_t columns, bool transposed) {
-  int64_t k = transposed ? columns : rows, n = transposed ? rows : columns, p = schedule::kPanelWidth,
-          panels = (n + p - 1) / p;
-  std::vector<char> packed(panels * k * p * 4);
-  auto *from = reinterpret_cast<const float *>(bytes.data());
-  auto *to = reinterpret_cast<float *>(packed.data());
-  for (int64_t j = 0; j < n; ++j)
-    for (int64_t i = 0; i < k; ++i)
-      to[(j / p * k + i) * p + j % p] = transposed ? from[j * columns + i] : from[i * columns + j];
-  return packed;
-}
-
 double toDouble(Type element, const char *at) {
   if (element.isF32()) {
     float value;
@@ -189,8 +180,11 @@ public:
             bytes[row * shape.back() + j] = j < length;
         }
       inputs.emplace_back(element, shape, bytes);
-      if (auto panel = kernel.getArgAttrOfType<kernel::PanelAttr>(i, kernel::kLayoutAttr))
-        bytes = pack(bytes, shape[0], shape[1], panel.getTransposed());
+      if (auto panel = kernel.getArgAttrOfType<kernel::PanelAttr>(i, kernel::kLayoutAttr)) {
+        std::vector<char> row = std::exchange(bytes, {});
+        package::layOut(cast<RankedTensorType>(kernel.getArgumentTypes()[i]), panel, row,
+                        [&](ArrayRef<char> part) { llvm::append_range(bytes, part); });
+      }
       memory.emplace_back(bytes.size());
       memcpy(memory.back().data, bytes.data(), bytes.size());
     }
@@ -335,6 +329,12 @@ int main(int argc, char **argv) {
     else
       options.cases.push_back(argument.str());
   }
+  if (!options.compileOnly && !runsOnHost(options.target)) {
+    llvm::errs() << "this machine can't run " << options.target << "\n";
+    return 1;
+  }
+  if (StringRef(options.target).contains("+amx")) // of Linux, as the runtime does (runtime/Cpu/Features.cpp)
+    syscall(SYS_arch_prctl, 0x1023, 18);
   DialectRegistry registry;
   registry.insert<func::FuncDialect, tfm::TfmDialect, kernel::KernelDialect>();
   MLIRContext context(registry);
@@ -344,11 +344,15 @@ int main(int argc, char **argv) {
   for (auto kernel : module->getOps<kernel::FuncOp>())
     for (unsigned i = 0; i < kernel.getNumArguments(); ++i)
       if (bool transposed = bool(kernel.getArgAttr(i, "test.panel_transposed"));
-          transposed || kernel.getArgAttr(i, "test.panel"))
+          transposed || kernel.getArgAttr(i, "test.panel")) {
+        int64_t depth = tfm::getHalfType(kernel.getArgumentTypes()[i]) ? schedule::kHalfDepth : 1;
         kernel.setArgAttr(i, kernel::kLayoutAttr,
-                          kernel::PanelAttr::get(&context, schedule::kPanelWidth, transposed, 1));
+                          kernel::PanelAttr::get(&context, schedule::kPanelWidth, transposed, depth));
+      }
   PassManager passes(&context);
-  passes.addPass(createScheduleKernelsPass());
+  ScheduleKernelsPassOptions schedule;
+  schedule.targets.push_back(options.target);
+  passes.addPass(createScheduleKernelsPass(schedule));
   if (failed(passes.run(*module)))
     return 1;
   auto start = std::chrono::steady_clock::now();
