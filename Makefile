@@ -1,7 +1,7 @@
 # A new user needs two commands: `make demo` and `make check`. Each installs what is missing and builds first.
 .PHONY: help packages build models nvrtc demo check tidy format fuzz sanitize mutation bench docs dist gpu-suite clean
 jobs ?= $(shell nproc)
-seconds ?= 20
+seconds ?= 10
 SHELL := /bin/bash
 
 help:

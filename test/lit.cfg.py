@@ -31,7 +31,7 @@ if {"avx2", "fma", "bmi1", "bmi2", "f16c"} <= cpu:
     config.available_features.add("x86-64-v3")
     if {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"} <= cpu:
         config.available_features.add("x86-64-v4")
-        if {"avx512_vnni", "avx512_bf16"} <= cpu:
+        if {"avx512_vnni", "avx512_bf16", "avx512_vbmi2"} <= cpu:
             config.available_features.add("x86-64-v4+vnni+bf16")
             if {"amx_tile", "amx_int8", "amx_bf16"} <= cpu:
                 config.available_features.add("x86-64-v4+amx")

@@ -32,15 +32,21 @@ private:
     Value n, panels, buffer, scales = {}, codeSums = {};
   };
   void findScales(Operand &operand);
-  /// Whether tiles of so many rows decode as they go: where one has all of them; of floats that an instruction spreads
-  /// up to 16, as to do that twice costs less than to store them and read them back.
+  /// Whether tiles of so many rows decode as they go: where one has all of them; or two, if an instruction spreads what
+  /// a bitmap keeps, as to do that twice costs less than to store it and read it back.
   Value areFew(const Operand &operand, Value rowCount) {
-    bool isCheap =
-        e.lanes == kWidth && !tfm::getPackedCodes(tfm::getValuesFormat(tfm::getFormat(operand.c.rhs.getType())));
-    return e.lessThan(rowCount, e.index((isCheap ? std::max<int64_t>(getTileRows(), 16) : getTileRows()) + 1));
+    bool isCheap = integers ? e.target.vbmi2 && !schedule::isAmx(e.productKind)
+                            : e.lanes == kWidth &&
+                                  !tfm::getPackedCodes(tfm::getValuesFormat(tfm::getFormat(operand.c.rhs.getType())));
+    int64_t rows = cpu::getTileRows(e.sizes, getDecodedProduct());
+    return e.lessThan(rowCount, e.index((isCheap ? 2 : 1) * rows + 1));
   }
+  /// Of tiles that decode panels as they go.
+  Product getDecodedProduct() { return e.productKind == Product::AmxInt8 ? Product::Vnni : e.productKind; }
   /// Whether tiles decode panels as they go where there are few of them.
-  bool decodesInTile(const Operand &operand) { return !integers && !schedule::isSparse(operand.c); }
+  bool decodesInTile(const Operand &operand) {
+    return schedule::isDecoded(operand.c) && !schedule::isSparse(operand.c);
+  }
   /// Decodes the panels of a tile's columns, from `column` of the matrix on, where several tiles of rows read them.
   void decodeColumns(const Operand &operand, Value column, Value rowCount);
   /// A tile of the product: rows from `row` of the block that begins at `begin`, columns from `column` of `count`.
@@ -348,20 +354,22 @@ void ContractionEmitter::emitProduct(const Operand &operand, const Tile &at, Val
   GemmTile tile{picks ? lhs : e.bytePtr(lhs, e.mul(at.row, rowStride)), rowStride, panels, steps, target, stride};
   tile.panelStride = panelStride;
   tile.rows = picks ? e.elementPtr(readNumbers, e.i64(), e.add(at.begin, at.row)) : Value();
-  if (decodes && decodesInTile(operand)) {
-    // In the tile, where no other one, or hardly, has use for the decoded panels.
-    Value isFew = areFew(operand, at.rowCount);
-    e.ifThen(isFew, [&] {
-      emitPackedGemm(e, cast<BlockArgument>(operand.c.rhs), e.add(at.columnBegin, at.column), at.rows, tile);
-    });
-    tile.ahead = ahead, tile.aheadStep = aheadStep;
-    return e.ifThen(e.logicalNot(isFew), [&] { emitGemm(e, at.rows, e.sizes.columns, tile, false); });
-  }
-  tile.ahead = ahead, tile.aheadStep = aheadStep;
-  tile.product = e.productKind;
   if (e.productKind == Product::HalfWeights)
     tile.half = tfm::getHalfType(operand.c.rhs.getType());
-  emitGemm(e, at.rows, e.sizes.columns, tile, false);
+  tile.ahead = ahead, tile.aheadStep = aheadStep;
+  auto multiply = [&] {
+    tile.product = e.productKind;
+    emitGemm(e, at.rows, e.sizes.columns, tile, false);
+  };
+  if (!decodesInTile(operand))
+    return multiply();
+  // In the tile, where no other one, or hardly, has use for the decoded panels.
+  Value isFew = areFew(operand, at.rowCount);
+  e.ifThen(isFew, [&] {
+    tile.product = getDecodedProduct();
+    emitPackedGemm(e, cast<BlockArgument>(operand.c.rhs), e.add(at.columnBegin, at.column), at.rows, tile);
+  });
+  e.ifThen(e.logicalNot(isFew), multiply);
 }
 
 void ContractionEmitter::decodeColumns(const Operand &operand, Value column, Value rowCount) {

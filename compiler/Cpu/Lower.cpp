@@ -119,6 +119,8 @@ FailureOr<std::vector<char>> cpu::compileModule(ModuleOp module, const schedule:
     features += ",+avx512vnni";
   if (isa.bf16)
     features += ",+avx512bf16";
+  if (isa.vbmi2)
+    features += ",+avx512vbmi2";
   if (isa.amx)
     features += ",+amx-tile,+amx-int8,+amx-bf16";
   std::unique_ptr<llvm::TargetMachine> machine(target->createTargetMachine(

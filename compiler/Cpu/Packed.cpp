@@ -1,5 +1,6 @@
 // Packed weights, panel by panel into memory or step by step into a register tile.
 #include "compiler/Cpu/Packed.h"
+#include "compiler/Cpu/Step.h"
 #include "compiler/Package/Layout.h"
 #include "dialects/Tfm/Formats.h"
 #include <numeric>
@@ -20,13 +21,14 @@ public:
     Attribute values;
     uint64_t panels, masks = 0, counts = 0;
     if (isBitmap) {
-      RankedTensorType tensor = package::getBitmapPanels(type, layout).tensor;
-      tfm::FormatLayout parts = *tfm::getFormatLayout(tensor);
-      values = tfm::getValuesFormat(tfm::getFormat(tensor));
-      panels = tensor.getDimSize(0), depth = e.index(tensor.getDimSize(1));
+      package::BitmapPanels at = package::getBitmapPanels(type, layout);
+      tfm::FormatLayout parts = *tfm::getFormatLayout(at.tensor);
+      values = tfm::getValuesFormat(tfm::getFormat(at.tensor));
+      panels = at.tensor.getDimSize(0), depth = e.index(at.rows);
+      maskBytes = e.mul(depth, kWidth / 8), maskDepth = layout.getDepth() > 1 ? kWord : 1;
       masks = parts.indices, counts = parts.counts, scales = parts.scales, zeros = parts.zeros;
-      group = std::max<int64_t>(tensor.getDimSize(1), 1);
-      if (auto codes = tfm::getPackedCodes(values))
+      group = std::max<int64_t>(at.rows, 1);
+      if (auto codes = tfm::getPackedCodes(values); codes && layout.getDepth() == 1)
         group = codes->block[1];
       panelScales = e.mul(e.ceilDiv(depth, group), kWidth), groupScales = e.index(kWidth);
     } else {
@@ -56,6 +58,10 @@ public:
   int64_t getGroup() { return group; }
   /// Of a bitmap: the place of the first value that each panel keeps. What follows is told by the rows before it.
   Values getBegins() { return begins; }
+  /// Asks for as much of the masks of the columns after the tile's as row k, or step k of integers, of these has.
+  void prefetchMasks(Value k) {
+    e.prefetch(e.bytePtr(bits.back(), e.add(maskBytes, e.mul(k, getPanels() * maskDepth * kWidth / 8))));
+  }
 
   /// What the elements of a group of K have in common, vector by vector of a panel.
   struct Group {
@@ -133,6 +139,50 @@ public:
     return values;
   }
 
+  /// A step of a panel of integers, a column's four rows next to each other, in vectors of so many bytes. `place` goes
+  /// on to the next step's.
+  Values loadStep(int64_t panel, Value step, int64_t bytes, Value &place) {
+    constexpr int64_t kStep = kWidth * kWord;
+    Value mask = e.load(e.i64(), e.bytePtr(bits[panel], e.mul(step, kStep / 8)));
+    auto load = [&](Type type, Value count) {
+      Value kept = e.load(type, e.bytePtr(base, place));
+      place = e.add(place, e.make<LLVM::CtPopOp>(count));
+      return kept;
+    };
+    if (e.target.vbmi2 && bytes == kStep) {
+      // From memory the instruction looks at each byte's rights, and takes longer.
+      Value kept = e.hide(load(VectorType::get({kStep}, e.i8()), mask));
+      Value where = e.make<LLVM::BitcastOp>(Type(VectorType::get({kStep}, e.b.getI1Type())), mask);
+      return {e.callIntrinsic("llvm.x86.avx512.mask.expand", kept.getType(), {kept, e.constant(kept, 0), where})};
+    }
+    // Eight bytes in the order that their mask says, twice in an instruction.
+    auto pair = VectorType::get({2}, e.i64()), sixteen = VectorType::get({16}, e.i8());
+    Value upper = e.make<arith::ConstantOp>(DenseElementsAttr::get(pair, ArrayRef<int64_t>{0, 0x0808080808080808}));
+    Values parts;
+    for (int64_t part = 0; part < kStep; part += 16) {
+      Values kept, orders;
+      for (int64_t half : {0, 8}) {
+        Value byte = e.make<arith::ShRUIOp>(mask, e.index(part + half));
+        byte = e.make<arith::AndIOp>(byte, e.index(255));
+        kept.push_back(load(e.i64(), byte));
+        orders.push_back(e.evaluateConstant(getOrders(), e.uniform(byte)));
+      }
+      Value order = e.make<arith::OrIOp>(e.make<vector::FromElementsOp>(pair, orders), upper);
+      Value codes = e.make<vector::FromElementsOp>(pair, kept);
+      parts.push_back(
+          e.callIntrinsic("llvm.x86.ssse3.pshuf.b.128", sixteen,
+                          {e.make<vector::BitCastOp>(sixteen, codes), e.make<vector::BitCastOp>(sixteen, order)}));
+    }
+    for (int64_t size = 16; size < bytes; size *= 2) {
+      SmallVector<int64_t> both(size * 2);
+      std::iota(both.begin(), both.end(), 0);
+      for (size_t i = 0; i < parts.size() / 2; ++i)
+        parts[i] = e.make<vector::ShuffleOp>(parts[2 * i], parts[2 * i + 1], both);
+      parts.truncate(parts.size() / 2);
+    }
+    return parts;
+  }
+
 private:
   /// What vpexpandd puts where the mask's bits are, for processors without it that run a schedule of its vectors.
   Value expand(Value value, Value mask) {
@@ -147,7 +197,7 @@ private:
 
   int64_t rowBytes() { return kWidth * format->bits / 8; }
 
-  /// Of each mask of 8 columns, what loadKept says, a byte each.
+  /// Of each mask of 8, the number of the one that each place takes, a byte each, negative where the mask has none.
   ElementsAttr getOrders() {
     std::vector<int64_t> orders;
     for (unsigned mask = 0; mask < 256; ++mask) {
@@ -244,6 +294,8 @@ private:
   int64_t group;                          // rows that share a scale
   uint64_t scales, zeros;                 // where they begin
   Value panelScales, groupScales;         // scales from a panel, or a group, to the next
+  Value maskBytes;                        // of a panel
+  int64_t maskDepth;                      // rows of a step
   Values first, codes, bits, begins; // of each panel: its number, and where its codes, its masks, what it keeps begin
 };
 } // namespace
@@ -312,19 +364,8 @@ static void decodeCodes(Emitter &e, Reader &reader, Value depth, Value target) {
     Value to = e.elementPtr(target, e.i32(), e.mul(steps, panel * kWidth));
     e.loop(e.index(0), steps, 1, reader.getBegins()[panel], [&](Value step, ValueRange state) {
       Value place = state[0];
-      Values words;
-      for (int64_t i = 0; i < schedule::kIntegerDepth; ++i) {
-        Values codes = reader.loadKept(panel, e.add(e.mul(step, schedule::kIntegerDepth), i), place, true);
-        for (auto [v, code] : llvm::enumerate(codes)) {
-          Value shifted = i ? e.make<arith::ShLIOp>(code, e.constant(code, 8 * i)) : code;
-          if (i)
-            words[v] = e.make<arith::OrIOp>(words[v], shifted);
-          else
-            words.push_back(shifted);
-        }
-      }
-      for (auto [v, word] : llvm::enumerate(words))
-        e.storeVector(word, e.elementPtr(to, e.i32(), e.add(e.mul(step, kWidth), v * e.lanes)));
+      for (auto [v, codes] : llvm::enumerate(reader.loadStep(panel, step, e.lanes * kWord, place)))
+        e.store(codes, e.elementPtr(to, e.i32(), e.add(e.mul(step, kWidth), v * e.lanes)));
       return Values{place};
     });
   }
@@ -355,13 +396,14 @@ void cpu::decodePanels(Emitter &e, BlockArgument weight, Value depth, Value colu
 
 std::pair<Value, Value> cpu::findKept(Emitter &e, BlockArgument weight, Value column) {
   auto type = cast<RankedTensorType>(weight.getType());
-  RankedTensorType tensor = package::getBitmapPanels(type, schedule::getPanel(weight)).tensor;
+  package::BitmapPanels at = package::getBitmapPanels(type, schedule::getPanel(weight));
+  RankedTensorType tensor = at.tensor;
   auto format = cast<tfm::BitmapFormatAttr>(tfm::getFormat(tensor));
   Value base = e.getOperand(weight.getArgNumber());
   Value counts = e.bytePtr(base, e.index(tfm::getFormatLayout(tensor)->counts));
   unsigned bits = tfm::getCodeBits(format.getValues());
   auto getByte = [&](Value panel) {
-    Value place = e.mul(e.min(panel, e.index(tensor.getDimSize(0) - 1)), tensor.getDimSize(1) / 4);
+    Value place = e.mul(e.min(panel, e.index(tensor.getDimSize(0) - 1)), at.rows / 4);
     Value count = e.make<arith::ExtUIOp>(e.i64(), e.load(e.i32(), e.elementPtr(counts, e.i32(), place)));
     count = e.select(e.lessThan(panel, e.index(tensor.getDimSize(0))), count, e.index(format.getKept()));
     return e.div(e.mul(count, bits), 8);
@@ -370,52 +412,74 @@ std::pair<Value, Value> cpu::findKept(Emitter &e, BlockArgument weight, Value co
   return {e.bytePtr(base, begin), e.sub(end, begin)};
 }
 
-static void callTile(Emitter &e, BlockArgument weight, int64_t rows, ValueRange operands, bool picks) {
+static void callTile(Emitter &e, BlockArgument weight, int64_t rows, const GemmTile &tile, Value column) {
   // All that the code depends on.
   auto type = cast<RankedTensorType>(weight.getType());
+  kernel::PanelAttr layout = schedule::getPanel(weight);
   std::string name;
-  llvm::raw_string_ostream(name) << "packed." << type
-                                 << (schedule::getPanel(weight).getTransposed() ? ".transposed" : "") << "." << rows
-                                 << "x" << e.sizes.columns << (picks ? ".rows" : "");
+  llvm::raw_string_ostream(name) << "packed." << toString(tile.product) << "." << type
+                                 << (layout.getTransposed() ? ".transposed" : "") << "." << rows << "x"
+                                 << e.sizes.columns << (tile.rows ? ".rows" : "");
+  Values operands{tile.a, tile.strideA, tile.steps, tile.c, tile.strideC, e.getOperand(weight.getArgNumber()), column};
+  if (tile.ahead)
+    operands.append({tile.ahead, tile.aheadStep});
+  if (tile.rows)
+    operands.push_back(tile.rows);
   e.callHelper(name, operands, [&](ValueRange arguments) {
-    Value a = arguments[0], strideA = arguments[1], depth = arguments[2], c = arguments[3], strideC = arguments[4];
-    Reader reader(e, type, schedule::getPanel(weight), arguments[5], depth, arguments[6]);
+    Value a = arguments[0], strideA = arguments[1], steps = arguments[2], c = arguments[3], strideC = arguments[4];
+    Reader reader(e, type, layout, arguments[5], steps, arguments[6]);
+    Step step(e, tile.product, tile.half, e.sizes.columns);
     Values rowsOfA;
     for (int64_t r = 0; r < rows; ++r) {
-      Value number = picks ? e.load(e.i64(), e.elementPtr(arguments[7], e.i64(), e.index(r))) : e.index(r);
+      Value number = tile.rows ? e.load(e.i64(), e.elementPtr(arguments.back(), e.i64(), e.index(r))) : e.index(r);
       rowsOfA.push_back(e.bytePtr(a, e.mul(strideA, number)));
     }
-    int64_t vectors = e.sizes.columns / e.lanes;
-    Values initial(rows * vectors, e.constant(e.vec(e.f32()), 0));
+    int64_t count = rows * step.vectors;
+    Values initial(count, e.constant(step.getSumType(), 0));
     initial.append(reader.getBegins());
-    Values sums = e.loop(e.index(0), depth, reader.getGroup(), initial, [&](Value begin, ValueRange state) {
-      SmallVector<Reader::Group, 2> groups;
+    using Load = llvm::function_ref<Values(int64_t panel, MutableArrayRef<Value> places)>;
+    auto advance = [&](Value k, ValueRange state, Load load) {
+      Values places(state.drop_front(count)), weights;
+      if (tile.ahead) {
+        for (int64_t offset : {0, 64})
+          e.prefetch(e.bytePtr(arguments[7], e.add(e.mul(k, arguments[8]), offset)));
+        reader.prefetchMasks(k);
+      }
       for (int64_t panel = 0; panel < reader.getPanels(); ++panel)
-        groups.push_back(reader.loadGroup(panel, begin));
-      Value end = e.min(e.add(begin, reader.getGroup()), depth);
-      return e.loop(begin, end, 1, state, [&](Value k, ValueRange values) {
-        Values next(values), weights;
-        auto places = MutableArrayRef(next).drop_front(rows * vectors);
-        for (int64_t panel = 0; panel < reader.getPanels(); ++panel)
-          weights.append(reader.loadRow(panel, k, groups[panel], places));
-        for (int64_t r = 0; r < rows; ++r) {
-          Value x = e.broadcast(e.load(e.f32(), e.elementPtr(rowsOfA[r], e.f32(), k)));
-          for (int64_t v = 0; v < vectors; ++v)
-            next[r * vectors + v] = e.fma(x, weights[v], next[r * vectors + v]);
-        }
-        return next;
+        weights.append(load(panel, places));
+      Values next = step.pin(step.run(state.take_front(count), rowsOfA, k,
+                                      [&](int64_t column) { return Values{weights[column / step.perVector]}; }));
+      next.append(places);
+      return next;
+    };
+    Values sums;
+    if (schedule::isInteger(tile.product)) {
+      sums = e.loop(e.index(0), steps, 1, initial, [&](Value k, ValueRange state) {
+        return advance(k, state, [&](int64_t panel, MutableArrayRef<Value> places) {
+          Values codes = reader.loadStep(panel, k, step.perVector * kWord, places[panel]);
+          return llvm::map_to_vector<8>(codes, [&](Value part) { return step.convertCodes(part); });
+        });
       });
-    });
+    } else {
+      sums = e.loop(e.index(0), steps, reader.getGroup(), initial, [&](Value begin, ValueRange state) {
+        SmallVector<Reader::Group, 2> groups;
+        for (int64_t panel = 0; panel < reader.getPanels(); ++panel)
+          groups.push_back(reader.loadGroup(panel, begin));
+        Value end = e.min(e.add(begin, reader.getGroup()), steps);
+        return e.loop(begin, end, 1, state, [&](Value k, ValueRange state) {
+          return advance(k, state, [&](int64_t panel, MutableArrayRef<Value> places) {
+            return reader.loadRow(panel, k, groups[panel], places);
+          });
+        });
+      });
+    }
     for (int64_t r = 0; r < rows; ++r)
-      for (int64_t v = 0; v < vectors; ++v)
-        e.storeVector(sums[r * vectors + v], e.elementPtr(c, e.f32(), e.add(e.mul(strideC, r), v * e.lanes)));
+      step.store(ValueRange(sums).slice(r * step.vectors, step.vectors),
+                 [&](int64_t column) { return e.elementPtr(c, e.f32(), e.add(e.mul(strideC, r), column)); });
   });
 }
 
 void cpu::emitPackedGemm(Emitter &e, BlockArgument weight, Value column, Value rows, const GemmTile &tile) {
-  Values operands{tile.a, tile.strideA, tile.steps, tile.c, tile.strideC, e.getOperand(weight.getArgNumber()), column};
-  if (tile.rows)
-    operands.push_back(tile.rows);
   forRowCount(e, rows, getTileRows(e.sizes, tile.product),
-              [&](int64_t count) { callTile(e, weight, count, operands, static_cast<bool>(tile.rows)); });
+              [&](int64_t count) { callTile(e, weight, count, tile, column); });
 }

@@ -16,7 +16,8 @@ void decodePanels(Emitter &e, mlir::BlockArgument weight, Value depth, Value col
 std::pair<Value, Value> findKept(Emitter &e, mlir::BlockArgument weight, Value column);
 
 /// A tile whose right side is decoded in registers: of few rows, for which storing it would not pay. Of the tile's
-/// fields the right side's (b, panelStride, ahead) are not read. Product::F32. Not of sparse panels.
+/// fields the right side's (b, panelStride) are not read. Product::F32, or of a bitmap's integers theirs, but
+/// not AMX's. Not of sparse panels.
 void emitPackedGemm(Emitter &e, mlir::BlockArgument weight, Value column, Value rows, const GemmTile &tile);
 
 } // namespace lathe::cpu

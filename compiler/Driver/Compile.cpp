@@ -30,7 +30,7 @@ bool lathe::runsOnHost(StringRef cpuTarget) {
   return has({"avx2", "fma", "bmi", "bmi2", "f16c", "lzcnt", "movbe"}) &&
          (needs.level == "x86-64-v3" || has({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})) &&
          (!needs.vnni || has({"avx512vnni"})) && (!needs.bf16 || has({"avx512bf16"})) &&
-         (!needs.amx || has({"amx-tile", "amx-int8", "amx-bf16"}));
+         (!needs.vbmi2 || has({"avx512vbmi2"})) && (!needs.amx || has({"amx-tile", "amx-int8", "amx-bf16"}));
 }
 
 std::string lathe::getHostCpuTarget() {

@@ -15,7 +15,8 @@ namespace {
 struct Speed {
   double f32, halfWeights, bf16, words, bytes, vnni, amxInt8, amxBf16; // operations of products, by schedule::Product
   double unpacked;  // elements of weights that lie in panels of codes, and of tables in 8 bits, decoded
-  double spread;    // of what a bitmap keeps in panels: floats, and codes that stay integers
+  double spread;    // of what a bitmap keeps in panels: floats,
+  double expanded;  // and codes that stay integers
   double decoded;   // of others in a format
   double quantized; // elements of rows, quantized
   double memory;    // bytes
@@ -31,10 +32,11 @@ struct Speed {
 /// says of an A100, at half of the peak: no device has been measured.
 static Speed getSpeed(StringRef target) {
   if (schedule::isCudaTarget(target))
-    return {9700, 156000, 156000, 312000, 312000, 312000, 312000, 156000, 2000, 2000, 2000, 2000, 1000, 2e-4};
+    return {9700, 156000, 156000, 312000, 312000, 312000, 312000, 156000, 2000, 2000, 2000, 2000, 2000, 1000, 2e-4};
   if (target == "x86-64-v3")
-    return {114, 107, 107, 132, 200, 200, 200, 107, 8, 8, 2, 5, 15, 5e-4};
-  return {115, 108, 224, 160, 206, 370, 900, 600, 8, 13, 2, 5, 15, 5e-4};
+    return {114, 107, 107, 132, 200, 200, 200, 107, 8, 8, 38, 2, 5, 15, 5e-4};
+  double expanded = schedule::parseCpuTarget(target)->vbmi2 ? 86 : 35;
+  return {115, 108, 224, 160, 206, 370, 900, 600, 8, 13, expanded, 2, 5, 15, 5e-4};
 }
 
 static double getCount(const Dim &dim) { return static_cast<double>(dim.getConstant().value_or(1)); }
@@ -56,7 +58,7 @@ static double getProductSeconds(const Contraction &c, const Speed &speed, Produc
   bool isInPanels = schedule::isDecoded(c) || tfm::getHalfType(c.rhs.getType());
   if (schedule::isBitmap(c) && isInPanels &&
       (schedule::isInteger(product) || !tfm::getPackedCodes(tfm::getValuesFormat(format))))
-    seconds += elements * getRounds(c, rows, sizes) / speed.spread;
+    seconds += elements * getRounds(c, rows, sizes) / (schedule::isInteger(product) ? speed.expanded : speed.spread);
   else if (format && !schedule::isInteger(product))
     seconds += elements * getRounds(c, rows, sizes) / (isInPanels ? speed.unpacked : speed.decoded);
   if (c.activation)

@@ -171,13 +171,15 @@ BitmapPanels package::getBitmapPanels(RankedTensorType type, kernel::PanelAttr l
   MLIRContext *context = type.getContext();
   int64_t depth = type.getDimSize(layout.getTransposed()), width = layout.getWidth();
   int64_t rows = llvm::alignTo(depth, 4), panels = llvm::divideCeil(type.getDimSize(!layout.getTransposed()), width);
+  bool isDeep = layout.getDepth() > 1;
   auto blockOf = [&](DenseI64ArrayAttr block) {
     int64_t group = block[layout.getTransposed()];
-    return DenseI64ArrayAttr::get(context, {1, group < depth ? group : std::max<int64_t>(rows, 1), 1});
+    group = group < depth ? group : std::max<int64_t>(rows, 1);
+    return isDeep ? DenseI64ArrayAttr::get(context, {1, int64_t(llvm::divideCeil(group, 4)), 1, 4})
+                  : DenseI64ArrayAttr::get(context, {1, group, 1});
   };
   Attribute values = format.getValues();
   if (auto integers = dyn_cast_or_null<tfm::IntFormatAttr>(values)) {
-    bool isDeep = layout.getDepth() > 1;
     values =
         tfm::IntFormatAttr::get(context, isDeep ? 8 : integers.getBits(), blockOf(integers.getBlock()),
                                 isDeep ? Float32Type::get(context) : integers.getScale(), integers.getZeroPoints());
@@ -185,11 +187,15 @@ BitmapPanels package::getBitmapPanels(RankedTensorType type, kernel::PanelAttr l
     values = tfm::FloatFormatAttr::get(context, floats.getType(), blockOf(floats.getBlock()), floats.getScale());
   }
   BitmapPanels at;
-  at.tensor = RankedTensorType::get({panels, rows, width}, type.getElementType(),
+  at.rows = rows;
+  SmallVector<int64_t> shape{panels, rows, width};
+  if (isDeep)
+    shape = {panels, rows / 4, width, 4};
+  at.tensor = RankedTensorType::get(shape, type.getElementType(),
                                     tfm::BitmapFormatAttr::get(context, format.getKept(), values));
   // The weight's own size didn't overflow, and this one is close.
   at.sums = llvm::alignTo(tfm::getFormatLayout(at.tensor)->size, 64);
-  at.size = at.sums + (layout.getDepth() > 1 ? panels * width * sizeof(int32_t) : 64);
+  at.size = at.sums + (isDeep ? panels * width * sizeof(int32_t) : 64);
   return at;
 }
 
@@ -197,10 +203,11 @@ static void layOutBitmap(RankedTensorType type, kernel::PanelAttr layout, ArrayR
                          llvm::function_ref<void(ArrayRef<char>)> sink) {
   BitmapPanels at = getBitmapPanels(type, layout);
   bool transposed = layout.getTransposed();
-  size_t width = layout.getWidth(), rows = at.tensor.getDimSize(1);
-  size_t depth = type.getDimSize(transposed), columns = type.getDimSize(!transposed);
+  size_t width = layout.getWidth(), together = layout.getDepth() > 1 ? 4 : 1; // rows of a column next to each other
+  size_t steps = at.tensor.getDimSize(1), depth = type.getDimSize(transposed), columns = type.getDimSize(!transposed);
+  auto getColumn = [&](size_t i) { return i / together / width / steps * width + i / together % width; };
   std::vector<char> panels = tfm::reorderBitmap(type, bytes, at.tensor, [&](size_t i) -> int64_t {
-    size_t k = i / width % rows, n = i / width / rows * width + i % width;
+    size_t k = i / together / width % steps * together + i % together, n = getColumn(i);
     return k >= depth || n >= columns ? -1 : transposed ? n * depth + k : k * columns + n;
   });
   panels.resize(at.size);
@@ -209,7 +216,7 @@ static void layOutBitmap(RankedTensorType type, kernel::PanelAttr layout, ArrayR
     std::vector<int32_t> sums(at.tensor.getDimSize(0) * width);
     for (size_t i = 0, place = 0, count = at.tensor.getNumElements(); i < count; ++i)
       if (panels[parts.indices + i / 8] >> i % 8 & 1)
-        sums[i / width / rows * width + i % width] += static_cast<int8_t>(panels[parts.codes + place++]);
+        sums[getColumn(i)] += static_cast<int8_t>(panels[parts.codes + place++]);
     std::memcpy(panels.data() + at.sums, sums.data(), sums.size() * sizeof(int32_t));
   }
   sink(panels);

@@ -26,10 +26,12 @@ SparsePanels getSparsePanels(mlir::RankedTensorType type, kernel::PanelAttr layo
 
 /// The same of a weight in #tfm.bitmap: a tensor of panels, rows of K (a multiple of four, the last ones empty) and
 /// columns in that format, whose blocks are of rows of one column each. So a row of a panel has 16 bits, and what four
-/// rows keep is counted. With a depth, for integers, codes have 8 bits and a column one scale in f32, and its sum of
-/// codes in i32 lies behind. Else 64 bytes, so that a vector may be read from any kept value on.
+/// rows keep is counted. With a depth, for integers, a column's four rows lie next to each other (panels, steps,
+/// columns, rows), codes have 8 bits and a column one scale in f32, and its sum of codes in i32 lies behind. Else 64
+/// bytes, so that a vector may be read from any kept value on.
 struct BitmapPanels {
   mlir::RankedTensorType tensor;
+  int64_t rows = 0;
   uint64_t sums = 0, size = 0;
 };
 BitmapPanels getBitmapPanels(mlir::RankedTensorType type, kernel::PanelAttr layout);

@@ -179,15 +179,22 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
       CpuTarget target = *parseCpuTarget(name);
       Product product = getProduct(*plan, target);
       TileSizes sizes = getTileSizes(target, product);
+      // To spread a bitmap's integers takes long enough to share it among more rows.
+      if (isInteger(product) &&
+          llvm::any_of(plan->anchors, [](Operation *op) { return isBitmap(*getContraction(op)); }))
+        sizes.blockRows = 128;
       Formulas formulas = getFormulas(kernel, *plan, sizes, product);
       if (!formulas.tiles.isValid() || !formulas.scratch.isValid())
         return kernel.emitOpError("has dimensions whose product is too large");
+      SmallVector<NamedAttribute> options{
+          builder.getNamedAttr("product", builder.getStringAttr(toString(product))),
+          builder.getNamedAttr("strategy", builder.getStringAttr(toString(plan->strategy))),
+          getTileAttr(&getContext(), sizes)};
+      if (expandsBytes(*plan, target))
+        options.push_back(builder.getNamedAttr("expand", builder.getStringAttr("vpexpandb")));
       schedules.push_back(kernel::ScheduleAttr::get(
           &getContext(), builder.getStringAttr(name), tfm::DimsAttr::get(&getContext(), {formulas.tiles}),
-          tfm::DimsAttr::get(&getContext(), {formulas.scratch}),
-          builder.getDictionaryAttr({builder.getNamedAttr("product", builder.getStringAttr(toString(product))),
-                                     builder.getNamedAttr("strategy", builder.getStringAttr(toString(plan->strategy))),
-                                     getTileAttr(&getContext(), sizes)})));
+          tfm::DimsAttr::get(&getContext(), {formulas.scratch}), builder.getDictionaryAttr(options)));
     }
     kernel.setSchedulesAttr(builder.getArrayAttr(schedules));
     return success();

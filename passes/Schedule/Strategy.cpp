@@ -40,8 +40,9 @@ ArrayRef<StringRef> schedule::getCpuTargets() {
 std::optional<CpuTarget> schedule::parseCpuTarget(StringRef target) {
   if (!llvm::is_contained(getCpuTargets(), target))
     return std::nullopt;
-  return CpuTarget{target.take_until([](char c) { return c == '+'; }), target.contains("+vnni"),
-                   target.contains("+bf16"), target.contains("+amx")};
+  bool bf16 = target.contains("+bf16");
+  return CpuTarget{target.take_until([](char c) { return c == '+'; }), target.contains("+vnni"), bf16, bf16,
+                   target.contains("+amx")};
 }
 
 TileSizes schedule::getTileSizes(const CpuTarget &target, Product product) {
@@ -169,6 +170,11 @@ Product schedule::getProduct(const KernelPlan &plan, const CpuTarget &target) {
   for (Operation *op : plan.anchors)
     contractions.push_back(*getContraction(op));
   return getContractionProduct(contractions, target);
+}
+
+bool schedule::expandsBytes(const KernelPlan &plan, const CpuTarget &target) {
+  return target.vbmi2 && plan.strategy == Strategy::Contraction && isInteger(getProduct(plan, target)) &&
+         llvm::any_of(plan.anchors, [](Operation *op) { return isBitmap(*getContraction(op)); });
 }
 
 bool schedule::isSparse(const Contraction &c) {

@@ -64,6 +64,7 @@ struct CpuTarget {
   llvm::StringRef level; // "x86-64-v3" or "x86-64-v4"
   bool vnni = false;     // vpdpbusd: bytes times bytes, added up in 32 bits
   bool bf16 = false;     // vdpbf16ps: pairs of bf16, added up in f32
+  bool vbmi2 = false;    // vpexpandb: bytes, spread to a mask's ones; "+bf16" asks for it too
   bool amx = false;      // tdpbusd, tdpbf16ps: the same for tiles of 16 rows by 16 columns
 };
 /// In the order in which a machine tries them.
@@ -91,6 +92,8 @@ bool isAmx(Product product);
 int64_t getStepDepth(Product product);
 /// Of a kernel whose weights are laid out.
 Product getProduct(const KernelPlan &plan, const CpuTarget &target);
+/// Whether a bitmap's integers are spread by the target's own instruction.
+bool expandsBytes(const KernelPlan &plan, const CpuTarget &target);
 /// Whether the contraction's lhs lies in memory as its rows, so that tiles read it without a copy.
 bool readsLhsInPlace(const Contraction &contraction, Product product);
 /// The kernel's argument that is 0 for those of `rows` rows that nobody reads, or null: all are read.

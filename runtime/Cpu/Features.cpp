@@ -45,7 +45,7 @@ CpuFeatures CpuFeatures::detect() {
   f.v3 = f.v2 && ymm && level3c && all(b7, {3, 5, 8}); // BMI1 AVX2 BMI2
   f.v4 = f.v3 && zmm && all(b7, {16, 17, 28, 30, 31}); // AVX512 F DQ CD BW VL
   f.vnni = zmm && all(c7, {11});
-  f.bf16 = zmm && all(a71, {5});
+  f.bf16 = zmm && all(a71, {5}) && all(c7, {6}); // and VBMI2, which only Cooper Lake has not
   f.fp16 = zmm && all(d7, {23});
   f.amx = tiles && all(d7, {22, 24, 25}); // AMX-BF16, -TILE, -INT8
   f.sha = f.v2 && all(b7, {29});

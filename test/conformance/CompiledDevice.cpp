@@ -127,7 +127,8 @@ public:
     StringRef isa = StringRef(target).substr(4);
     if (!has({"avx2", "fma", "bmi", "bmi2", "f16c"}) ||
         (isa.contains("-v4") && !has({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})) ||
-        (isa.contains("+vnni") && !has({"avx512vnni"})) || (isa.contains("+bf16") && !has({"avx512bf16"})))
+        (isa.contains("+vnni") && !has({"avx512vnni"})) ||
+        (isa.contains("+bf16") && !has({"avx512bf16", "avx512vbmi2"})))
       return "this machine has no " + isa.str();
     return "";
   }

@@ -1,5 +1,6 @@
 // RUN: lathe-opt --lathe-schedule-kernels %s | FileCheck %s
 // RUN: lathe-opt --lathe-schedule-kernels=targets=x86-64-v3,cuda:sm_89 %s | FileCheck %s --check-prefix=CUDA
+// RUN: lathe-opt --lathe-schedule-kernels=targets=x86-64-v4+vnni,x86-64-v4+vnni+bf16 %s | FileCheck %s --check-prefix=VNNI
 module attributes {tfm.symbols = {batch = array<i64: 1, 32>, sequence = array<i64: 1, 512>}} {
   tfm.weight @w : tensor<384x1536xf32> = #tfm.random<1, 0, 1.0 : f64>
   tfm.weight @b : tensor<1536xf32> = #tfm.random<1, 1, 1.0 : f64>
@@ -58,6 +59,9 @@ module attributes {tfm.symbols = {batch = array<i64: 1, 32>, sequence = array<i6
   // CHECK-LABEL: kernel.func @bitmap(
   // CHECK-SAME: scale = f16>>> {kernel.layout = #kernel.panel<width = 16, depth = 4>})
   // CHECK-SAME: product = "words"
+  // VNNI-LABEL: kernel.func @bitmap(
+  // VNNI-SAME: target = "x86-64-v4+vnni", {{.*}} options = {product = "vnni", {{[^}]*}}block_rows = 128 : i64
+  // VNNI-SAME: target = "x86-64-v4+vnni+bf16", {{.*}} options = {expand = "vpexpandb", product = "vnni"
   // CUDA-LABEL: kernel.func @bitmap(
   // CUDA-SAME: scale = f16>>> {kernel.layout = #kernel.panel<width = 16>})
   // CUDA-SAME: product = "f32"

@@ -93,10 +93,12 @@ TEST(Layout, BitmapsKeepTheirValues) {
             ASSERT_EQ(package::getStoredBytes(type, layout), stored.size());
             package::BitmapPanels at = package::getBitmapPanels(type, layout);
             std::vector<float> wanted = tfm::decode(type, bytes), got = tfm::decode(at.tensor, stored);
-            int64_t rows = at.tensor.getDimSize(1);
+            // Of integers a column's four rows are next to each other.
+            int64_t together = values.depth > 1 ? 4 : 1, steps = at.tensor.getDimSize(1);
             tfm::FormatLayout parts = *tfm::getFormatLayout(at.tensor);
             for (int64_t i = 0; i < at.tensor.getNumElements(); ++i) {
-              int64_t row = i / 16 % rows, column = i / 16 / rows * 16 + i % 16;
+              int64_t cell = i / together, row = cell / 16 % steps * together + i % together;
+              int64_t column = cell / 16 / steps * 16 + cell % 16;
               float want = row < k && column < n ? wanted[transposed ? column * k + row : row * n + column] : 0;
               ASSERT_EQ(got[i], want) << format << " " << k << "x" << n << " at " << row << ", " << column;
             }
