@@ -2,7 +2,9 @@
 #include "dialects/Tfm/Formats.h"
 #include "dialects/Tfm/Weights.h"
 #include "llvm/ADT/APFloat.h"
+#include "llvm/ADT/bit.h"
 #include "llvm/Support/CheckedArithmetic.h"
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -507,14 +509,20 @@ static void chooseSparse(RankedTensorType type, SparseFormatAttr format, ArrayRe
 }
 
 static void chooseBitmap(BitmapFormatAttr format, ArrayRef<float> values, KeepElement keep) {
-  std::vector<size_t> order(values.size());
-  std::iota(order.begin(), order.end(), size_t(0));
+  // As integers magnitudes have the same order, and NaN has a place in it.
+  auto getMagnitude = [](float value) { return llvm::bit_cast<uint32_t>(value) & 0x7fffffff; };
   size_t kept = format.getKept();
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return std::fabs(values[a]) > std::fabs(values[b]); });
-  std::sort(order.begin(), order.begin() + kept);
-  for (size_t place = 0; place < kept; ++place)
-    keep(place, order[place], order[place] % kBitmapRun);
+  if (kept == 0)
+    return;
+  auto magnitudes = llvm::map_to_vector(values, getMagnitude);
+  std::nth_element(magnitudes.begin(), magnitudes.begin() + kept - 1, magnitudes.end(), std::greater<>());
+  uint32_t least = magnitudes[kept - 1];
+  size_t equals = kept - llvm::count_if(values, [&](float value) { return getMagnitude(value) > least; });
+  for (size_t i = 0, place = 0; place < kept; ++i) {
+    uint32_t magnitude = getMagnitude(values[i]);
+    if (magnitude > least || (magnitude == least && equals && equals--))
+      keep(place++, i, i % kBitmapRun);
+  }
 }
 
 static void chooseKept(RankedTensorType type, ArrayRef<float> values, KeepElement keep) {
