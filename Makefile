@@ -44,7 +44,7 @@ fuzz: sanitize
 fuzz: seconds := 3600
 fuzz: runs := 5000000
 
-# Breaks the CUDA device library in every place and counts what the emulated device catches: hours.
+# Breaks the CUDA device library in every place and counts what the emulated device catches: half an hour.
 mutation: build
 	@cmake --build build -j $(jobs) --target lathe-test-conformance cuda-sim
 	@python3 test/mutation/mutate.py --bin build/bin --jobs $(jobs)

@@ -180,8 +180,9 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
       Product product = getProduct(*plan, target);
       TileSizes sizes = getTileSizes(target, product);
       // To spread a bitmap's integers takes long enough to share it among more rows.
-      if (isInteger(product) &&
-          llvm::any_of(plan->anchors, [](Operation *op) { return isBitmap(*getContraction(op)); }))
+      bool spreads = isInteger(product) &&
+                     llvm::any_of(plan->anchors, [](Operation *op) { return isBitmap(*getContraction(op)); });
+      if (spreads)
         sizes.blockRows = 128;
       Formulas formulas = getFormulas(kernel, *plan, sizes, product);
       if (!formulas.tiles.isValid() || !formulas.scratch.isValid())
@@ -190,7 +191,7 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
           builder.getNamedAttr("product", builder.getStringAttr(toString(product))),
           builder.getNamedAttr("strategy", builder.getStringAttr(toString(plan->strategy))),
           getTileAttr(&getContext(), sizes)};
-      if (expandsBytes(*plan, target))
+      if (spreads && target.vbmi2)
         options.push_back(builder.getNamedAttr("expand", builder.getStringAttr("vpexpandb")));
       schedules.push_back(kernel::ScheduleAttr::get(
           &getContext(), builder.getStringAttr(name), tfm::DimsAttr::get(&getContext(), {formulas.tiles}),

@@ -172,11 +172,6 @@ Product schedule::getProduct(const KernelPlan &plan, const CpuTarget &target) {
   return getContractionProduct(contractions, target);
 }
 
-bool schedule::expandsBytes(const KernelPlan &plan, const CpuTarget &target) {
-  return target.vbmi2 && plan.strategy == Strategy::Contraction && isInteger(getProduct(plan, target)) &&
-         llvm::any_of(plan.anchors, [](Operation *op) { return isBitmap(*getContraction(op)); });
-}
-
 bool schedule::isSparse(const Contraction &c) {
   auto format = dyn_cast_or_null<tfm::SparseFormatAttr>(tfm::getFormat(c.rhs.getType()));
   if (!format || format.getN() != 2 || format.getM() != 4 || format.getAxis() != (c.transposeRhs ? 1 : 0) ||

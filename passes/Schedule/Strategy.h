@@ -92,8 +92,6 @@ bool isAmx(Product product);
 int64_t getStepDepth(Product product);
 /// Of a kernel whose weights are laid out.
 Product getProduct(const KernelPlan &plan, const CpuTarget &target);
-/// Whether a bitmap's integers are spread by the target's own instruction.
-bool expandsBytes(const KernelPlan &plan, const CpuTarget &target);
 /// Whether the contraction's lhs lies in memory as its rows, so that tiles read it without a copy.
 bool readsLhsInPlace(const Contraction &contraction, Product product);
 /// The kernel's argument that is 0 for those of `rows` rows that nobody reads, or null: all are read.
