@@ -214,7 +214,7 @@ void addBitmaps(std::vector<Case> &cases) {
     return "#tfm.bitmap<kept = " + text(kept) + (values.empty() ? ">" : ", values = " + values + ">");
   };
   auto add = [&](const std::string &name, int64_t k, int64_t n, const std::string &attribute, bool transposed,
-                 const std::string &activation = "") {
+                 const std::string &activation = "", const std::vector<Binding> &rows = kRows) {
     std::string attributes = transposed ? activation.empty() ? "transposed" : activation + ", transposed" : activation;
     cases.push_back({"bitmap_" + name,
                      [=](CaseBuilder &b) -> SmallVector<Value> {
@@ -223,8 +223,10 @@ void addBitmaps(std::vector<Case> &cases) {
                        return {b.op("linear", {b.input("n, " + text(k)), w, b.weight(text(n))}, b.type("n, " + text(n)),
                                     attributes)};
                      },
-                     kRows, k});
+                     rows, k});
   };
+  // One register tile and two; more than a block, and few in its last one.
+  const std::vector<Binding> blocks = {{{"n", 9}}, {{"n", 22}}, {{"n", 150}}};
   constexpr char kDynamic[] = "activation = #tfm.dynamic<bits = 8>";
   constexpr char kStatic[] = "activation = #tfm.static<bits = 8, scale = 7.0e-03 : f32, zero = 120>";
   std::vector<Format> values = getFormats(200, 0);
@@ -248,6 +250,8 @@ void addBitmaps(std::vector<Case> &cases) {
       std::string attribute = bitmap(14000, integers(bits, 200, "f16", false, transposed));
       add("dynamic" + suffix, 200, 150, attribute, transposed, kDynamic);
       add("static" + suffix, 200, 150, attribute, transposed, kStatic);
+      if (bits > 5)
+        add("blocks" + suffix, 200, 150, attribute, transposed, kDynamic, blocks);
     }
   for (const char *kind : {"f32", "int8", "mixed"}) { // with what meets in an epilogue
     bool isPlain = StringRef(kind) == "f32", isMixed = StringRef(kind) == "mixed";
