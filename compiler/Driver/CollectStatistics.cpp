@@ -233,8 +233,9 @@ FailureOr<std::string> lathe::findStatistics(ModuleOp module, const CompileOptio
     if (file->model != *model)
       return hint(diagnose(module) << "--statistics: '" << options.statistics
                                    << "' is of another model, of other flags that say how to read it, or of the model "
-                                      "before a recipe's earlier rule changed it (--calibration=DIR serves every rule, "
-                                      "and with --statistics-cache=DIR on every machine)");
+                                      "before a recipe's earlier stage, or its rules for a layer before, changed it "
+                                      "(--calibration=DIR serves every stage, and with --statistics-cache=DIR on every "
+                                      "machine)");
     return options.statistics;
   }
   if (options.calibration.empty())

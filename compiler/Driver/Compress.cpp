@@ -170,10 +170,17 @@ public:
         return failure();
     std::vector<Step> steps = planSteps();
     for (auto [i, step] : llvm::enumerate(steps)) {
-      if (i && step.layer != steps[i - 1].layer)
-        statistics.clear(); // what is before is compressed by now
       auto part = [&, i = i](double done) { progress((i + done) / steps.size()); };
-      if (failed(runOnWeights(*step.rule, step.weights, part)))
+      if (i == 0 || step.layer != steps[i - 1].layer) {
+        statistics.clear(); // what is before is compressed by now
+        auto needs = [&](const Step &each) {
+          return each.layer == step.layer && needsStatistics(stage.method, *each.rule);
+        };
+        if (auto first = llvm::find_if(steps, needs);
+            first != steps.end() && failed(takeStatistics(*first->rule, part)))
+          return failure();
+      }
+      if (failed(runOnWeights(*step.rule, step.weights)))
         return failure();
     }
     return success();
@@ -193,7 +200,7 @@ private:
   StringRef scratch;
   Judge &judge;
   const std::function<void(double)> &progress;
-  std::string statistics; // of the module as it is; empty: not taken yet
+  std::string statistics; // of the module as the stage found it, or its rules for a layer
 
   std::vector<Step> planSteps() {
     std::vector<Step> steps;
@@ -229,22 +236,22 @@ private:
     return emitError(module.getLoc(), "recipe, line " + std::to_string(rule.line) + ": ");
   }
 
-  LogicalResult runOnWeights(const Rule &rule, ArrayRef<StringRef> names, const std::function<void(double)> &part) {
+  LogicalResult takeStatistics(const Rule &rule, const std::function<void(double)> &part) {
+    if (options.calibration.empty() && options.statistics.empty())
+      return fail(rule) << recipe::getName(stage.method) << " needs calibration data; hint: --calibration=DIR";
+    auto found = findStatistics(module, options, scratch, part);
+    if (succeeded(found))
+      statistics = *found;
+    return success(succeeded(found));
+  }
+
+  LogicalResult runOnWeights(const Rule &rule, ArrayRef<StringRef> names) {
     std::string text;
     for (auto &[key, value] : rule.options)
       if (isOption(stage.method, key))
         text += " " + (stage.method == Method::Precision && key == "format" ? "precision" : key) + "=" + value;
-    if (needsStatistics(stage.method, rule)) {
-      if (options.calibration.empty() && options.statistics.empty())
-        return fail(rule) << recipe::getName(stage.method) << " needs calibration data; hint: --calibration=DIR";
-      if (statistics.empty()) {
-        auto found = findStatistics(module, options, scratch, part);
-        if (failed(found))
-          return failure();
-        statistics = *found;
-      }
+    if (needsStatistics(stage.method, rule))
       text += " statistics='" + statistics + "'";
-    }
     StringRef pass = getPass(stage.method, rule);
     if (names.empty())
       return run(rule, (pass + "{" + text + "}").str());
