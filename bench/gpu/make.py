@@ -214,7 +214,7 @@ class Maker:
         drop_large_bindings(cases)
         link_equal_arrays(cases)
         (self.options.out / "conformance").mkdir()
-        # The cases' packages are alike, so that one stands for what is in all that the dictionary holds.
+        # The cases' packages are alike: with a dictionary that holds them all they take a fraction of their bytes.
         filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 128 << 20}]
         with lzma.open(self.options.out / "conformance" / "cases.tar.xz", "w", filters=filters) as packed:
             with tarfile.open(fileobj=packed, mode="w") as archive:

@@ -35,9 +35,9 @@ private:
   /// Whether tiles of so many rows decode as they go: where one has all of them; or two, if an instruction spreads what
   /// a bitmap keeps, as to do that twice costs less than to store it and read it back.
   Value areFew(const Operand &operand, Value rowCount) {
-    bool isCheap = integers ? e.target.vbmi2 && !schedule::isAmx(e.productKind)
-                            : e.lanes == kWidth &&
-                                  !tfm::getPackedCodes(tfm::getValuesFormat(tfm::getFormat(operand.c.rhs.getType())));
+    Attribute values = tfm::getValuesFormat(tfm::getFormat(operand.c.rhs.getType()));
+    bool isCheap = integers ? e.target.expandsBytes() && !schedule::isAmx(e.productKind)
+                            : e.lanes == kWidth && !tfm::getPackedCodes(values);
     int64_t rows = cpu::getTileRows(e.sizes, getDecodedProduct());
     return e.lessThan(rowCount, e.index((isCheap ? 2 : 1) * rows + 1));
   }

@@ -115,14 +115,8 @@ FailureOr<std::vector<char>> cpu::compileModule(ModuleOp module, const schedule:
   llvm::TargetOptions options;
   options.FunctionSections = false;
   std::string features = isa.level == "x86-64-v4" ? "-prefer-256-bit" : "";
-  if (isa.vnni)
-    features += ",+avx512vnni";
-  if (isa.bf16)
-    features += ",+avx512bf16";
-  if (isa.vbmi2)
-    features += ",+avx512vbmi2";
-  if (isa.amx)
-    features += ",+amx-tile,+amx-int8,+amx-bf16";
+  for (StringRef feature : schedule::getFeatures(isa))
+    features += ((features.empty() ? "+" : ",+") + feature).str();
   std::unique_ptr<llvm::TargetMachine> machine(target->createTargetMachine(
       triple, isa.level, features, options, llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::Default));
   code->setTargetTriple(triple);

@@ -25,7 +25,7 @@ public:
       tfm::FormatLayout parts = *tfm::getFormatLayout(at.tensor);
       values = tfm::getValuesFormat(tfm::getFormat(at.tensor));
       panels = at.tensor.getDimSize(0), depth = e.index(at.rows);
-      maskBytes = e.mul(depth, kWidth / 8), maskDepth = layout.getDepth() > 1 ? kWord : 1;
+      maskBytes = e.mul(depth, kWidth / 8), maskDepth = layout.getDepth();
       masks = parts.indices, counts = parts.counts, scales = parts.scales, zeros = parts.zeros;
       group = std::max<int64_t>(at.rows, 1);
       if (auto codes = tfm::getPackedCodes(values); codes && layout.getDepth() == 1)
@@ -88,7 +88,7 @@ public:
   Values loadRow(int64_t panel, Value k, const Group &common, MutableArrayRef<Value> places) {
     Values values, here;
     if (isBitmap)
-      values = loadKept(panel, k, places[panel], isUnsigned(), &here);
+      values = loadKept(panel, k, places[panel], here);
     else
       values = loadCodes(e.bytePtr(codes[panel], e.mul(k, rowBytes())));
     for (auto [v, value] : llvm::enumerate(values)) {
@@ -107,12 +107,12 @@ public:
 
   /// What a row of a bitmap's panel keeps, at its columns, and 0 elsewhere: floats, or codes as vectors of i32; `here`:
   /// which columns that are. `place` goes on to the next row's.
-  Values loadKept(int64_t panel, Value k, Value &place, bool asUnsigned, Values *here = nullptr) {
+  Values loadKept(int64_t panel, Value k, Value &place, Values &here) {
     Values values;
     for (int64_t v = 0; v < kWidth; v += e.lanes) {
       Type type = e.b.getIntegerType(e.lanes);
       Value mask = e.load(type, e.bytePtr(bits[panel], e.add(e.mul(k, kWidth / 8), v / 8)));
-      Value value = loadVector(place, asUnsigned), where;
+      Value value = loadVector(place), where;
       if (e.lanes == kWidth) {
         where = e.make<LLVM::BitcastOp>(Type(e.vec(e.i1())), mask);
         value = e.target.level == "x86-64-v4" ? e.callIntrinsic("llvm.x86.avx512.mask.expand", value.getType(),
@@ -131,8 +131,7 @@ public:
         value = e.select(where, value, e.constant(value, 0));
       }
       values.push_back(value);
-      if (here)
-        here->push_back(where);
+      here.push_back(where);
       Value count = e.make<arith::ExtUIOp>(e.i64(), mask);
       place = e.add(place, e.make<LLVM::CtPopOp>(count));
     }
@@ -149,7 +148,7 @@ public:
       place = e.add(place, e.make<LLVM::CtPopOp>(count));
       return kept;
     };
-    if (e.target.vbmi2 && bytes == kStep) {
+    if (e.target.expandsBytes() && bytes == kStep) {
       // From memory the instruction looks at each byte's rights, and takes longer.
       Value kept = e.hide(load(VectorType::get({kStep}, e.i8()), mask));
       Value where = e.make<LLVM::BitcastOp>(Type(VectorType::get({kStep}, e.b.getI1Type())), mask);
@@ -211,24 +210,24 @@ private:
 
   bool isUnsigned() { return format && (format->zeroPoints || format->type); }
   /// Codes of 8 bits as i32.
-  Value extendBytes(Value codes, bool asUnsigned) {
+  Value extendBytes(Value codes) {
     Type wide = e.vec(e.i32());
-    return asUnsigned ? Value(e.make<arith::ExtUIOp>(wide, codes)) : Value(e.make<arith::ExtSIOp>(wide, codes));
+    return isUnsigned() ? Value(e.make<arith::ExtUIOp>(wide, codes)) : Value(e.make<arith::ExtSIOp>(wide, codes));
   }
   /// Codes of 4 bits, which lie somewhere in words: by the shifts up to the sign, and down again.
-  Value extendHalves(Value words, ArrayRef<int32_t> shifts, bool asUnsigned) {
+  Value extendHalves(Value words, ArrayRef<int32_t> shifts) {
     auto type = cast<VectorType>(words.getType());
     Value up = e.make<arith::ConstantOp>(DenseElementsAttr::get(type, shifts)), down = e.constant(words, 28);
     Value codes = e.make<arith::ShLIOp>(words, up);
-    return asUnsigned ? Value(e.make<arith::ShRUIOp>(codes, down)) : Value(e.make<arith::ShRSIOp>(codes, down));
+    return isUnsigned() ? Value(e.make<arith::ShRUIOp>(codes, down)) : Value(e.make<arith::ShRSIOp>(codes, down));
   }
 
   /// What is kept from a place on: a vector of floats, or of codes as i32.
-  Value loadVector(Value place, bool asUnsigned) {
+  Value loadVector(Value place) {
     if (kept)
       return e.widen(e.load(e.vec(kept), e.elementPtr(base, kept, place)));
     if (format->bits == 8)
-      return extendBytes(e.load(e.vec(e.i8()), e.bytePtr(base, place)), asUnsigned);
+      return extendBytes(e.load(e.vec(e.i8()), e.bytePtr(base, place)));
     // Eight codes of half a byte at a time, from half a byte on.
     Value byte = e.div(place, 2), half = e.mul(e.rem(place, 2), 4);
     Values eights;
@@ -243,7 +242,7 @@ private:
     SmallVector<int32_t> shifts;
     for (int64_t i = 0; i < e.lanes; ++i)
       shifts.push_back(28 - i % 8 * 4);
-    return extendHalves(codes, shifts, asUnsigned);
+    return extendHalves(codes, shifts);
   }
 
   /// The values of codes of f8E5M2, which are f16's upper halves, or of f8E4M3FN: without the sign the same but for the
@@ -268,21 +267,21 @@ private:
     Values values;
     if (format->bits == 8) {
       for (int64_t v = 0; v < kWidth; v += e.lanes)
-        values.push_back(extendBytes(e.loadVector(e.i8(), e.bytePtr(row, e.index(v))), isUnsigned()));
+        values.push_back(extendBytes(e.loadVector(e.i8(), e.bytePtr(row, e.index(v)))));
       return values;
     }
     // Codes of the first half of the columns are in the low bits.
     auto half = [&](Type element) { return VectorType::get({kWidth / 2}, element); };
     Value bytes = e.make<arith::ExtUIOp>(half(e.i32()), e.load(half(e.i8()), row));
     if (e.lanes == kWidth / 2)
-      return {extendHalves(bytes, 28, isUnsigned()), extendHalves(bytes, 24, isUnsigned())};
+      return {extendHalves(bytes, 28), extendHalves(bytes, 24)};
     SmallVector<int64_t> twice;
     SmallVector<int32_t> shifts;
     for (int64_t i = 0; i < kWidth; ++i) {
       twice.push_back(i % (kWidth / 2));
       shifts.push_back(i < kWidth / 2 ? 28 : 24);
     }
-    return {extendHalves(e.make<vector::ShuffleOp>(bytes, bytes, twice), shifts, isUnsigned())};
+    return {extendHalves(e.make<vector::ShuffleOp>(bytes, bytes, twice), shifts)};
   }
 
   Emitter &e;

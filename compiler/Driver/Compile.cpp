@@ -23,14 +23,8 @@ using namespace lathe;
 
 bool lathe::runsOnHost(StringRef cpuTarget) {
   llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
-  auto has = [&](ArrayRef<StringRef> names) {
-    return llvm::all_of(names, [&](StringRef name) { return features.lookup(name); });
-  };
-  schedule::CpuTarget needs = *schedule::parseCpuTarget(cpuTarget);
-  return has({"avx2", "fma", "bmi", "bmi2", "f16c", "lzcnt", "movbe"}) &&
-         (needs.level == "x86-64-v3" || has({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})) &&
-         (!needs.vnni || has({"avx512vnni"})) && (!needs.bf16 || has({"avx512bf16"})) &&
-         (!needs.vbmi2 || has({"avx512vbmi2"})) && (!needs.amx || has({"amx-tile", "amx-int8", "amx-bf16"}));
+  return llvm::all_of(schedule::getFeatures(*schedule::parseCpuTarget(cpuTarget)),
+                      [&](StringRef name) { return features.lookup(name); });
 }
 
 std::string lathe::getHostCpuTarget() {

@@ -171,13 +171,11 @@ public:
     std::vector<Step> steps = planSteps();
     for (auto [i, step] : llvm::enumerate(steps)) {
       auto part = [&, i = i](double done) { progress((i + done) / steps.size()); };
-      if (i == 0 || step.layer != steps[i - 1].layer) {
-        statistics.clear(); // what is before is compressed by now
-        auto needs = [&](const Step &each) {
+      if (i == 0 || step.layer != steps[i - 1].layer) { // what is before is compressed by now
+        auto first = llvm::find_if(steps, [&](const Step &each) {
           return each.layer == step.layer && needsStatistics(stage.method, *each.rule);
-        };
-        if (auto first = llvm::find_if(steps, needs);
-            first != steps.end() && failed(takeStatistics(*first->rule, part)))
+        });
+        if (first != steps.end() && failed(takeStatistics(*first->rule, part)))
           return failure();
       }
       if (failed(runOnWeights(*step.rule, step.weights)))

@@ -15,8 +15,8 @@ namespace {
 struct Speed {
   double f32, halfWeights, bf16, words, bytes, vnni, amxInt8, amxBf16; // operations of products, by schedule::Product
   double unpacked;  // elements of weights that lie in panels of codes, and of tables in 8 bits, decoded
-  double spread;    // of what a bitmap keeps in panels: floats,
-  double expanded;  // and codes that stay integers
+  double spread;    // of weights behind a bitmap that lie in panels: floats
+  double expanded;  // the same: codes that stay integers
   double decoded;   // of others in a format
   double quantized; // elements of rows, quantized
   double memory;    // bytes
@@ -35,7 +35,7 @@ static Speed getSpeed(StringRef target) {
     return {9700, 156000, 156000, 312000, 312000, 312000, 312000, 156000, 2000, 2000, 2000, 2000, 2000, 1000, 2e-4};
   if (target == "x86-64-v3")
     return {114, 107, 107, 132, 200, 200, 200, 107, 8, 8, 38, 2, 5, 15, 5e-4};
-  double expanded = schedule::parseCpuTarget(target)->vbmi2 ? 86 : 35;
+  double expanded = schedule::parseCpuTarget(target)->expandsBytes() ? 86 : 35;
   return {115, 108, 224, 160, 206, 370, 900, 600, 8, 13, expanded, 2, 5, 15, 5e-4};
 }
 

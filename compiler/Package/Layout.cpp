@@ -171,11 +171,12 @@ BitmapPanels package::getBitmapPanels(RankedTensorType type, kernel::PanelAttr l
   MLIRContext *context = type.getContext();
   int64_t depth = type.getDimSize(layout.getTransposed()), width = layout.getWidth();
   int64_t rows = llvm::alignTo(depth, 4), panels = llvm::divideCeil(type.getDimSize(!layout.getTransposed()), width);
-  bool isDeep = layout.getDepth() > 1;
+  int64_t together = layout.getDepth(); // rows of a column next to each other
+  bool isDeep = together > 1;
   auto blockOf = [&](DenseI64ArrayAttr block) {
     int64_t group = block[layout.getTransposed()];
     group = group < depth ? group : std::max<int64_t>(rows, 1);
-    return isDeep ? DenseI64ArrayAttr::get(context, {1, int64_t(llvm::divideCeil(group, 4)), 1, 4})
+    return isDeep ? DenseI64ArrayAttr::get(context, {1, int64_t(llvm::divideCeil(group, together)), 1, together})
                   : DenseI64ArrayAttr::get(context, {1, group, 1});
   };
   Attribute values = format.getValues();
@@ -190,7 +191,7 @@ BitmapPanels package::getBitmapPanels(RankedTensorType type, kernel::PanelAttr l
   at.rows = rows;
   SmallVector<int64_t> shape{panels, rows, width};
   if (isDeep)
-    shape = {panels, rows / 4, width, 4};
+    shape = {panels, rows / together, width, together};
   at.tensor = RankedTensorType::get(shape, type.getElementType(),
                                     tfm::BitmapFormatAttr::get(context, format.getKept(), values));
   // The weight's own size didn't overflow, and this one is close.
@@ -203,7 +204,7 @@ static void layOutBitmap(RankedTensorType type, kernel::PanelAttr layout, ArrayR
                          llvm::function_ref<void(ArrayRef<char>)> sink) {
   BitmapPanels at = getBitmapPanels(type, layout);
   bool transposed = layout.getTransposed();
-  size_t width = layout.getWidth(), together = layout.getDepth() > 1 ? 4 : 1; // rows of a column next to each other
+  size_t width = layout.getWidth(), together = layout.getDepth();
   size_t steps = at.tensor.getDimSize(1), depth = type.getDimSize(transposed), columns = type.getDimSize(!transposed);
   auto getColumn = [&](size_t i) { return i / together / width / steps * width + i / together % width; };
   std::vector<char> panels = tfm::reorderBitmap(type, bytes, at.tensor, [&](size_t i) -> int64_t {

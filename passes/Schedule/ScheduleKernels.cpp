@@ -191,7 +191,7 @@ struct ScheduleKernels : lathe::impl::ScheduleKernelsPassBase<ScheduleKernels> {
           builder.getNamedAttr("product", builder.getStringAttr(toString(product))),
           builder.getNamedAttr("strategy", builder.getStringAttr(toString(plan->strategy))),
           getTileAttr(&getContext(), sizes)};
-      if (spreads && target.vbmi2)
+      if (spreads && target.expandsBytes())
         options.push_back(builder.getNamedAttr("expand", builder.getStringAttr("vpexpandb")));
       schedules.push_back(kernel::ScheduleAttr::get(
           &getContext(), builder.getStringAttr(name), tfm::DimsAttr::get(&getContext(), {formulas.tiles}),

@@ -40,9 +40,21 @@ ArrayRef<StringRef> schedule::getCpuTargets() {
 std::optional<CpuTarget> schedule::parseCpuTarget(StringRef target) {
   if (!llvm::is_contained(getCpuTargets(), target))
     return std::nullopt;
-  bool bf16 = target.contains("+bf16");
-  return CpuTarget{target.take_until([](char c) { return c == '+'; }), target.contains("+vnni"), bf16, bf16,
-                   target.contains("+amx")};
+  return CpuTarget{target.take_until([](char c) { return c == '+'; }), target.contains("+vnni"),
+                   target.contains("+bf16"), target.contains("+amx")};
+}
+
+SmallVector<StringRef> schedule::getFeatures(const CpuTarget &target) {
+  SmallVector<StringRef> features{"avx2", "fma", "bmi", "bmi2", "f16c", "lzcnt", "movbe"};
+  if (target.level == "x86-64-v4")
+    features.append({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"});
+  if (target.vnni)
+    features.push_back("avx512vnni");
+  if (target.bf16)
+    features.append({"avx512bf16", "avx512vbmi2"});
+  if (target.amx)
+    features.append({"amx-tile", "amx-int8", "amx-bf16"});
+  return features;
 }
 
 TileSizes schedule::getTileSizes(const CpuTarget &target, Product product) {

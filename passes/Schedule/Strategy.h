@@ -64,13 +64,16 @@ struct CpuTarget {
   llvm::StringRef level; // "x86-64-v3" or "x86-64-v4"
   bool vnni = false;     // vpdpbusd: bytes times bytes, added up in 32 bits
   bool bf16 = false;     // vdpbf16ps: pairs of bf16, added up in f32
-  bool vbmi2 = false;    // vpexpandb: bytes, spread to a mask's ones; "+bf16" asks for it too
   bool amx = false;      // tdpbusd, tdpbf16ps: the same for tiles of 16 rows by 16 columns
+  /// vpexpandb: bytes, spread to a mask's ones. "+bf16" asks for it too.
+  bool expandsBytes() const { return bf16; }
 };
 /// In the order in which a machine tries them.
 llvm::ArrayRef<llvm::StringRef> getCpuTargets();
 /// Nothing for a target that the CPU backend doesn't know.
 std::optional<CpuTarget> parseCpuTarget(llvm::StringRef target);
+/// All that the target's processors have, as LLVM names it.
+llvm::SmallVector<llvm::StringRef> getFeatures(const CpuTarget &target);
 
 /// How a kernel's sums of products are computed. Each step of a sum reads 4 bytes of a panel's column: one f32, two
 /// elements of 16 bits or four codes.

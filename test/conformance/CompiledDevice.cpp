@@ -121,16 +121,11 @@ public:
       return "there is no lathe to compile with";
     if (isCuda())
       return isSimulated() && !llvm::sys::findProgramByName("clang++-22") ? "there is no clang++-22" : "";
-    auto has = [features = llvm::sys::getHostCPUFeatures()](ArrayRef<StringRef> names) {
-      return llvm::all_of(names, [&](StringRef name) { return features.lookup(name); });
-    };
     StringRef isa = StringRef(target).substr(4);
-    if (!has({"avx2", "fma", "bmi", "bmi2", "f16c"}) ||
-        (isa.contains("-v4") && !has({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})) ||
-        (isa.contains("+vnni") && !has({"avx512vnni"})) ||
-        (isa.contains("+bf16") && !has({"avx512bf16", "avx512vbmi2"})))
-      return "this machine has no " + isa.str();
-    return "";
+    llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
+    bool hasAll = llvm::all_of(schedule::getFeatures(*schedule::parseCpuTarget(isa)),
+                               [&](StringRef name) { return features.lookup(name); });
+    return hasAll ? "" : "this machine has no " + isa.str();
   }
 
   FailureOr<std::unique_ptr<Executable>> load(ModuleOp module) override {
