@@ -253,6 +253,18 @@ void addBitmaps(std::vector<Case> &cases) {
       if (bits > 5)
         add("blocks" + suffix, 200, 150, attribute, transposed, kDynamic, blocks);
     }
+  cases.push_back(
+      {"bitmap_padded", // rows that are picked, of floats in place
+       [=](CaseBuilder &b) -> SmallVector<Value> {
+         Value x = b.input("batch, sequence, 64"), mask = b.input("batch, sequence", "i64", {Fill::Prefixes});
+         Value y = b.op("linear", {x, b.weight("64, 96", 0.3, bitmap(3000, ""))}, b.type("batch, sequence, 96"));
+         y = b.op("linear", {b.map("gelu", {y}), b.weight("96, 64", 0.3, bitmap(3000, ""))},
+                  b.type("batch, sequence, 64"));
+         Value weights = b.op("cast", {mask}, b.type("batch, sequence"));
+         return {b.op("mean_pool", {y, weights}, b.type("batch, 64"), "floor = 1.0e-9 : f64")};
+       },
+       {{{"batch", 1}, {"sequence", 64}}, {{"batch", 3}, {"sequence", 5}}, {{"batch", 3}, {"sequence", 40}}},
+       200});
   for (const char *kind : {"f32", "int8", "mixed"}) { // with what meets in an epilogue
     bool isPlain = StringRef(kind) == "f32", isMixed = StringRef(kind) == "mixed";
     auto weightOf = [=](int64_t n) {
